@@ -1,0 +1,62 @@
+"""Risk of one portfolio, with the sample behind every number."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from domain.units import Ratio, Slug, Value
+
+
+class Estimate(Value):
+    """A statistic with its evidence: a number without a sample size and an interval is not judged, it is denied."""
+
+    value: Ratio
+    lower: Ratio
+    upper: Ratio
+    confidence: Ratio = Field(gt=0, lt=1)
+    """Coverage of [lower, upper]."""
+    sample_size: int = Field(ge=0)
+    method: Slug
+
+
+class TailRisk(Value):
+    """VaR or CVaR as a loss: a positive fraction of net asset value over the horizon; 0 when nothing was ever lost."""
+
+    level: Ratio = Field(gt=0.5, lt=1)
+    horizon_days: int = Field(gt=0)
+    var: Estimate
+    cvar: Estimate
+
+
+class StressLoss(Value):
+    """Loss of one scenario as a fraction of net asset value, gains floored at 0."""
+
+    scenario: Slug
+    loss: Ratio = Field(ge=0)
+
+
+class RiskReport(Value):
+    """What the tools measured on one portfolio. None is unknown and denies wherever a limit stands."""
+
+    subject: Slug
+    """`current`, `after` or a candidate id."""
+    net_asset_value_usd: Ratio | None
+    tails: tuple[TailRisk, ...]
+    volatility: Estimate | None
+    """Annualized."""
+    max_drawdown: Estimate | None
+    stress: tuple[StressLoss, ...]
+    herfindahl: Ratio | None
+    """Sum of squared shares over strategies and cash tokens."""
+
+    def tail(self, level: float) -> TailRisk | None:
+        return next((tail for tail in self.tails if tail.level == level), None)
+
+
+class ProtocolScore(Value):
+    """0 (worst) to 100 (best) with the reason for each part."""
+
+    protocol: Slug
+    score: Ratio = Field(ge=0, le=100)
+    has_open_incident: bool
+    reasons: tuple[str, ...]
