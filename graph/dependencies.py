@@ -1,0 +1,63 @@
+"""Everything a node may use from outside, bound once by the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.digest import digest_of
+from domain.market import Catalog, MarketHistory, MarketSnapshot
+from domain.policy import Policy
+from domain.ports import (
+    AgentModel,
+    ApprovalStore,
+    ArtifactStore,
+    BudgetLedger,
+    Clock,
+    Journal,
+    MarketReader,
+    ObservationStore,
+    RunStore,
+    Sender,
+    Simulator,
+    TradingStateStore,
+)
+
+
+class Mode(StrEnum):
+    """paper: the local chain; shadow: real data, never a signature; live: real money, starts HALTED."""
+
+    PAPER = "paper"
+    SHADOW = "shadow"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependencies:
+    """Ports and configuration of one portfolio."""
+
+    mode: Mode
+    policy: Policy
+    catalog: Catalog
+    code_version: str
+    clock: Clock
+    model: AgentModel
+    market: MarketReader
+    observations: ObservationStore
+    simulator: Simulator
+    sender: Sender
+    approvals: ApprovalStore
+    budgets: BudgetLedger
+    trading_state: TradingStateStore
+    artifacts: ArtifactStore
+    journal: Journal
+    runs: RunStore
+
+    def catalog_digest(self) -> str:
+        return digest_of(self.catalog, domain="autofi-catalog-v1")
+
+    def snapshot(self, digest: str) -> MarketSnapshot:
+        return MarketSnapshot.model_validate_json(self.artifacts.get(digest))
+
+    def history(self, digest: str) -> MarketHistory:
+        return MarketHistory.model_validate_json(self.artifacts.get(digest))
