@@ -13,7 +13,15 @@ from domain.market import MarketHistory, MarketSnapshot, QuotedSwap, RateObserva
 from domain.plan import RebalancePlan
 from domain.portfolio import Portfolio
 from domain.run import AgentName, JournalEntry, RunRecord, RunRequest, RunStatus, Verification
-from domain.transaction import FeeQuote, Intent, Receipt, SimulationReport
+from domain.transaction import (
+    FeeQuote,
+    Intent,
+    IntentStatus,
+    Receipt,
+    SignedTransaction,
+    SimulationReport,
+    UnsignedTransaction,
+)
 from domain.units import Address, Hash32, HexData, Uint256, UtcDatetime, Value
 from domain.verdict import Approval, BudgetState, Certificate, TradingState
 
@@ -94,6 +102,40 @@ class Simulator(Protocol):
 
     def simulate(self, plan: RebalancePlan) -> Simulation: ...
     def quote_fees(self, plan: RebalancePlan) -> FeeQuote: ...
+
+
+class Signer(Protocol):
+    """Holds the key, trusts nobody: signs only what carries a valid certificate. Raises SigningRefused."""
+
+    @property
+    def address(self) -> str: ...
+
+    def sign(
+        self, transaction: UnsignedTransaction, *, plan: RebalancePlan, certificate: Certificate, now: datetime
+    ) -> SignedTransaction: ...
+
+
+class ExecutionJournal(Protocol):
+    """Intents and receipts, each write committed before it returns. Raises StoreUnavailable, InvariantBroken."""
+
+    def plan(self, intent: Intent) -> Intent:
+        """Insert, or return the row already there for this digest; another payload under it is InvariantBroken."""
+
+    def assign_nonce(self, batch_digest: str, *, nonce: int) -> Intent:
+        """Return the row unchanged when it has a nonce; one nonce belongs to one intent per chain and sender."""
+
+    def store_signed(self, batch_digest: str, signed: SignedTransaction) -> Intent:
+        """Commit the bytes (fsync) before the first of them leaves; the first bytes stored stay."""
+
+    def mark(self, batch_digest: str, status: IntentStatus) -> Intent:
+        """EXPIRED gives the nonce of a batch that was never signed back; a terminal status never changes."""
+
+    def store_receipt(self, receipt: Receipt) -> None: ...
+    def receipt(self, batch_digest: str) -> Receipt | None: ...
+    def find(self, batch_digest: str) -> Intent | None: ...
+    def open_intents(self) -> Sequence[Intent]: ...
+    def highest_nonce(self, *, chain_id: int, sender: str) -> int | None:
+        """Of every row that still owns one."""
 
 
 class Sender(Protocol):
