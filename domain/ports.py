@@ -141,8 +141,17 @@ class ExecutionJournal(Protocol):
 class Sender(Protocol):
     """Drives the settlement of one batch over the execution journal; running it again is harmless."""
 
+    def progress(self, batch_digest: str) -> Intent | None:
+        """How far this digest got; None when it was never started."""
+
+    def start(self, plan: RebalancePlan) -> Intent:
+        """Write the intent ahead of everything else; the row that is already there when called again."""
+
     def settle(self, plan: RebalancePlan, certificate: Certificate) -> Receipt:
         """Raises SigningRefused, BroadcastUnknown, ExecutionFailed, ChainUnavailable, StoreUnavailable."""
+
+    def resume(self, batch_digest: str) -> Receipt:
+        """Finish a digest whose signed bytes are stored; signs nothing. Raises like settle."""
 
     def reconcile(self) -> tuple[Intent, ...]:
         """On start: finish or classify everything a crash left open; returns what is still open."""
@@ -213,6 +222,7 @@ class RunStore(Protocol):
     def finish(self, record: RunRecord) -> JournalEntry:
         """Journal the record and mark the run final, in one transaction; idempotent per run id."""
 
+    def request(self, run_id: str) -> RunRequest | None: ...
     def record(self, run_id: str) -> RunRecord | None: ...
     def last_input_digest(self) -> str | None:
         """Of the newest run whose inputs led to a final answer that would be the same again."""

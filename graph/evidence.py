@@ -1,0 +1,56 @@
+"""Gather the evidence that guards judge, from ports and measured stages only; no text of any agent enters."""
+
+from __future__ import annotations
+
+from domain.errors import InvariantBroken
+from domain.market import MarketHistory, MarketSnapshot
+from domain.plan import RebalancePlan
+from domain.portfolio import Portfolio
+from domain.stages import SimulatedBook
+from domain.verdict import Approval, Evidence
+from graph.dependencies import Dependencies
+from graph.state import State
+from guards.decode import decode_batch
+from tools.protocol_risk import score_protocols
+
+
+def gather_evidence(
+    state: State, dependencies: Dependencies, *, book: SimulatedBook, approval: Approval | None
+) -> Evidence:
+    """Everything is parsed again: a checkpoint can hand back values that were never validated."""
+    observation = state["observation"]
+    plan = reparse_plan(state)
+    snapshot = dependencies.snapshot(observation.snapshot_digest)
+    return Evidence(
+        now=dependencies.clock.now(),
+        head_block_number=dependencies.market.head()[0],
+        catalog=dependencies.catalog,
+        policy=dependencies.policy,
+        plan=plan,
+        batch=decode_batch(plan.envelope, catalog=dependencies.catalog),
+        simulation=book.report,
+        snapshot=snapshot,
+        before=Portfolio.model_validate(observation.portfolio.model_dump()),
+        after=Portfolio.model_validate(book.after.model_dump()),
+        risk_before=state["assessment"].current if "assessment" in state else None,
+        risk_after=book.risk_after,
+        scores=score_protocols(
+            dependencies.catalog, snapshot, dependencies.history(observation.history_digest), incidents=frozenset()
+        ),
+        economics=state["proposal"].economics,
+        budget=dependencies.budgets.state(at=dependencies.clock.now()),
+        trading_state=dependencies.trading_state.read(),
+        approval=approval,
+    )
+
+
+def reparse_plan(state: State) -> RebalancePlan:
+    plan = state["proposal"].plan
+    if plan is None:
+        raise InvariantBroken("the guard was reached without a plan")
+    return RebalancePlan.model_validate(plan.model_dump())
+
+
+def market_of(state: State, dependencies: Dependencies) -> tuple[MarketSnapshot, MarketHistory]:
+    observation = state["observation"]
+    return dependencies.snapshot(observation.snapshot_digest), dependencies.history(observation.history_digest)

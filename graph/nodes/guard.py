@@ -1,0 +1,14 @@
+"""Guard: judge the decoded calldata and the simulated portfolio; the only edge to approve and execute."""
+
+from __future__ import annotations
+
+from graph.dependencies import Dependencies
+from graph.evidence import gather_evidence
+from graph.state import State
+from guards import check
+
+
+def guard(state: State, dependencies: Dependencies) -> State:
+    """Write `verdict`."""
+    evidence = gather_evidence(state, dependencies, book=state["simulated"], approval=None)
+    return State(verdict=check(evidence))

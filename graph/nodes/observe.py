@@ -1,0 +1,94 @@
+"""Observe: read the market and the account, keep what was seen, and tell whether anything changed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from domain.digest import digest_of
+from domain.market import Catalog, MarketSnapshot
+from domain.policy import Policy
+from domain.portfolio import Portfolio, net_asset_value_usd, value_holdings
+from domain.run import RiskEvent, Workflow
+from domain.stages import Observation
+from domain.verdict import TradingState
+from graph.dependencies import Dependencies
+from graph.state import State
+from tools.mitigation import detect_events
+
+HISTORY_DAYS: Final = 180
+RATE_DIGITS: Final = 3  # a tenth of a percentage point of APR
+PRICE_DIGITS: Final = 2
+SHARE_DIGITS: Final = 2
+
+
+def observe(state: State, dependencies: Dependencies) -> State:
+    """Write `observation`. Raises ChainUnavailable or StaleOrDisputed: without eyes the run holds."""
+    request = state["request"]
+    dependencies.budgets.count_run(request.run_id, at=dependencies.clock.now())
+    snapshot = dependencies.market.snapshot()
+    portfolio = dependencies.market.portfolio(snapshot.block_number)
+    dependencies.observations.append(snapshot)
+    history = dependencies.observations.history(days=HISTORY_DAYS, until=snapshot.block_time)
+    events = detect_events(
+        portfolio=portfolio,
+        snapshot=snapshot,
+        history=history,
+        catalog=dependencies.catalog,
+        policy=dependencies.policy,
+    )
+    input_digest = digest_inputs(
+        snapshot,
+        portfolio,
+        catalog=dependencies.catalog,
+        policy=dependencies.policy,
+        trading_state=dependencies.trading_state.read(),
+        events=events,
+    )
+    return State(
+        observation=Observation(
+            snapshot_digest=dependencies.artifacts.put(snapshot.model_dump_json().encode()),
+            history_digest=dependencies.artifacts.put(history.model_dump_json().encode()),
+            block_number=snapshot.block_number,
+            portfolio=portfolio,
+            net_asset_value_usd=float(net_asset_value_usd(portfolio, snapshot, dependencies.catalog)),
+            events=events,
+            input_digest=input_digest,
+            is_unchanged=input_digest == dependencies.runs.last_input_digest(),
+            workflow=Workflow.MITIGATE if events else request.workflow,
+        )
+    )
+
+
+def digest_inputs(
+    snapshot: MarketSnapshot,
+    portfolio: Portfolio,
+    *,
+    catalog: Catalog,
+    policy: Policy,
+    trading_state: TradingState,
+    events: tuple[RiskEvent, ...],
+) -> str:
+    """Digest of everything a decision depends on, rounded to what could change it.
+
+    Interest accrues every block, so exact amounts would never be equal twice.
+    """
+    holdings = value_holdings(portfolio, snapshot, catalog)
+    total = sum(holding.value_usd for holding in holdings)
+    shares = sorted(
+        (holding.token, holding.strategy or "", str(round(holding.value_usd / total, SHARE_DIGITS)))
+        for holding in holdings
+    )
+    rates = [(rate.strategy, str(round(rate.supply_apr, RATE_DIGITS)), rate.is_paused) for rate in snapshot.rates]
+    prices = [(price.token, price.source, str(round(price.price_usd, PRICE_DIGITS))) for price in snapshot.prices]
+    return digest_of(
+        {
+            "catalog": digest_of(catalog, domain="autofi-catalog-v1"),
+            "events": [event.model_dump(mode="json") for event in events],
+            "policy": policy.digest(),
+            "prices": sorted(prices),
+            "rates": sorted(rates),
+            "shares": shares,
+            "trading_state": trading_state,
+        },
+        domain="autofi-inputs-v1",
+    )

@@ -1,0 +1,147 @@
+"""From the state of a finished run to its record: status, one sentence, and every value a reviewer needs."""
+
+from __future__ import annotations
+
+from domain.errors import (
+    AutofiError,
+    BroadcastUnknown,
+    Infeasible,
+    InvariantBroken,
+    StaleOrDisputed,
+    StoreUnavailable,
+    Unavailable,
+)
+from domain.plan import Candidate
+from domain.run import RunRecord, RunStatus, Workflow
+from domain.stages import AgentTrace
+from domain.verdict import Verdict
+from graph.dependencies import Dependencies
+from graph.state import State
+from guards.render import verdict_sentence
+
+HOLDING_ERRORS = (Unavailable, StaleOrDisputed, Infeasible)
+"""Errors after which nothing was done and nothing is wrong with us: the run holds and may be tried again."""
+
+
+def compose_record(state: State, dependencies: Dependencies, *, error: AutofiError | None = None) -> RunRecord:
+    """The whole run as one value; pure but for the clock."""
+    observation, proposal = state.get("observation"), state.get("proposal")
+    selection, assessment = state.get("selection"), state.get("assessment")
+    settlement, simulated = state.get("settlement"), state.get("simulated")
+    plan = proposal.plan if proposal else None
+    traces = _traces(state)
+    return RunRecord(
+        request=state["request"],
+        status=status_of(state, error),
+        summary=summarize(state, error),
+        mode=dependencies.mode,
+        code_version=dependencies.code_version,
+        policy_digest=dependencies.policy.digest(),
+        catalog_digest=dependencies.catalog_digest(),
+        snapshot_digest=observation.snapshot_digest if observation else None,
+        history_digest=observation.history_digest if observation else None,
+        input_digest=observation.input_digest if observation else None,
+        block_number=observation.block_number if observation else None,
+        net_asset_value_usd=observation.net_asset_value_usd if observation else None,
+        events=observation.events if observation else (),
+        candidates=_candidates(state),
+        chosen=assessment.chosen if assessment else (selection.chosen if selection else None),
+        optimizer_alone=selection.optimizer_alone if selection else None,
+        decisions=tuple(trace.decision for trace in traces),
+        model_calls=tuple(call for trace in traces for call in trace.model_calls),
+        tool_calls=tuple(call for trace in traces for call in trace.tool_calls),
+        risk_before=assessment.current if assessment else None,
+        risk_after=simulated.risk_after if simulated else None,
+        plan=plan,
+        batch_digest=plan.batch_digest() if plan else None,
+        simulation=simulated.report if simulated else None,
+        verdict=_last_verdict(state),
+        approval=dependencies.approvals.find(plan.batch_digest()) if plan else None,
+        receipt=settlement.receipt if settlement else None,
+        finished_at=dependencies.clock.now(),
+    )
+
+
+def _traces(state: State) -> tuple[AgentTrace, ...]:
+    stages = (state.get("selection"), state.get("assessment"), state.get("proposal"))
+    return tuple(stage.trace for stage in stages if stage is not None and stage.trace is not None)
+
+
+def _candidates(state: State) -> tuple[Candidate, ...]:
+    assessment, selection = state.get("assessment"), state.get("selection")
+    if assessment is not None:
+        return assessment.candidates
+    return selection.candidates if selection is not None else ()
+
+
+def _last_verdict(state: State) -> Verdict | None:
+    settlement = state.get("settlement")
+    if settlement is not None and settlement.last_verdict is not None:
+        return settlement.last_verdict
+    return state.get("verdict")
+
+
+def status_of(state: State, error: AutofiError | None = None) -> RunStatus:
+    """Where the run ended, read backwards from the last stage that wrote."""
+    if error is not None:
+        return RunStatus.HELD if isinstance(error, HOLDING_ERRORS) else RunStatus.FAILED
+    settlement = state.get("settlement")
+    if settlement is not None:
+        if settlement.receipt is not None:
+            return RunStatus.EXECUTED if settlement.receipt.succeeded else RunStatus.FAILED
+        return RunStatus.SHADOWED if settlement.is_shadow else RunStatus.DENIED
+    return _status_before_execution(state)
+
+
+def _status_before_execution(state: State) -> RunStatus:
+    verdict, assessment = state.get("verdict"), state.get("assessment")
+    if verdict is not None:
+        return RunStatus.REFUSED if verdict.is_pass else RunStatus.DENIED
+    if state.get("proposal") is not None:
+        return RunStatus.HELD
+    if assessment is not None:
+        return RunStatus.VETOED if assessment.chosen is None else RunStatus.HELD
+    if state.get("selection") is None and state["observation"].is_unchanged:
+        return RunStatus.UNCHANGED
+    return RunStatus.HELD
+
+
+def summarize(state: State, error: AutofiError | None = None) -> str:
+    """One sentence from codes and numbers; never from a model."""
+    if error is not None:
+        return f"{type(error).__name__}: {error}"
+    status = status_of(state)
+    settlement, verdict = state.get("settlement"), _last_verdict(state)
+    if settlement is not None and settlement.receipt is not None:
+        receipt = settlement.receipt
+        return f"{status} in block {receipt.block_number} for {receipt.gas_used} gas"
+    if verdict is not None and not verdict.is_pass:
+        return verdict_sentence(verdict)
+    return _summary_before_guard(state, status)
+
+
+def _summary_before_guard(state: State, status: RunStatus) -> str:
+    if status is RunStatus.UNCHANGED:
+        return "inputs equal the last run's: no model was called"
+    if status is RunStatus.REFUSED:
+        return "the approval was refused or expired"
+    if status is RunStatus.VETOED:
+        return "the risk agent vetoed every candidate"
+    if status is RunStatus.SHADOWED:
+        return "every guard passed; shadow mode never signs"
+    proposal = state.get("proposal")
+    if proposal is not None and proposal.hold_reason:
+        return proposal.hold_reason
+    if state["observation"].workflow is Workflow.MITIGATE and not state["observation"].events:
+        return "nothing to mitigate"
+    return "nothing worth moving"
+
+
+def is_resumable(error: AutofiError) -> bool:
+    """After these the money's whereabouts are open: the run stays open until it is resumed."""
+    return isinstance(error, BroadcastUnknown)
+
+
+def must_halt(error: AutofiError) -> bool:
+    """After these trading stops until an operator resumes it."""
+    return isinstance(error, (InvariantBroken, StoreUnavailable))
