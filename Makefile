@@ -77,7 +77,7 @@ $(BIN)/python:
 
 # $(call packages,file): install the pinned packages of a file and this project, with uv or else with pip.
 define packages
-	@echo "installing $(1)"
+	@echo "installing $(1)" && mkdir -p build
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $(1) 2>build/uv.log \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) \
 	  || { cat build/uv.log >&2; exit 1; }
