@@ -99,6 +99,17 @@ SLOT_0: Final = _function("slot0", [], ["uint160", "int24", "uint16", "uint16", 
 # Chainlink AggregatorV3Interface
 LATEST_ROUND_DATA: Final = _function("latestRoundData", [], ["uint80", "int256", "uint256", "uint256", "uint80"])
 
+SWAP_EXACT_INPUT_SINGLE_FIELDS: Final = (
+    ("address", "tokenIn"),
+    ("address", "tokenOut"),
+    ("uint24", "fee"),
+    ("address", "recipient"),
+    ("uint256", "amountIn"),
+    ("uint256", "amountOutMinimum"),
+    ("uint160", "sqrtPriceLimitX96"),
+)
+"""IV3SwapRouter.ExactInputSingleParams, in order."""
+
 # Safe 1.4.1 and MultiSendCallOnly
 SAFE_EXEC_TRANSACTION: Final = _function(
     "execTransaction",
@@ -120,3 +131,8 @@ MULTISEND: Final = _function("multiSend", ["bytes transactions"])
 
 # Multicall3
 AGGREGATE_3: Final = _function("aggregate3", ["(address,bool,bytes)[] calls"], ["(bool,bytes)[]"])
+
+
+def prevalidated_signature(owner: str) -> bytes:
+    """Safe's signature of an owner who sends the transaction himself: r = owner, s = 0, v = 1 (Safe.sol, GS025)."""
+    return bytes.fromhex(owner.removeprefix("0x")).rjust(32, b"\0") + bytes(32) + b"\x01"

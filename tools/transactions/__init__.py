@@ -1,1 +1,1 @@
-""""""
+"""Moves to calldata: one module per protocol, `batch` puts them into one atomic Safe transaction."""
