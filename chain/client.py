@@ -90,17 +90,27 @@ class ChainClient(ChainReads):
         block = self._fields("eth_getBlockByNumber", [tag, False])
         if block is None:
             raise ChainUnavailable(f"node {self._rpc.name} has no block {tag}")
-        return BlockHeader(
-            chain_id=self._chain_id,
-            number=_quantity(block, "number"),
-            hash=_text(block, "hash"),
-            time=datetime.fromtimestamp(_quantity(block, "timestamp"), tz=UTC),
-            base_fee_wei=_quantity(block, "baseFeePerGas"),
-        )
+        try:
+            return BlockHeader(
+                chain_id=self._chain_id,
+                number=_quantity(block, "number"),
+                hash=_text(block, "hash"),
+                time=datetime.fromtimestamp(_quantity(block, "timestamp"), tz=UTC),
+                base_fee_wei=_quantity(block, "baseFeePerGas"),
+            )
+        except (ValueError, OverflowError, OSError):
+            raise ChainUnavailable(f"node {self._rpc.name} sent an impossible header for block {tag}") from None
 
     def read_many(self, calls: Sequence[ReadCall], *, block_number: int) -> Sequence[ReadResult]:
         chunks = [calls[start : start + READS_PER_CALL] for start in range(0, len(calls), READS_PER_CALL)]
         return [result for chunk in chunks for result in self._aggregate(chunk, block_number)]
+
+    def read_ahead(self, calls: Sequence[ReadCall], *, head: BlockHeader, seconds: int) -> Sequence[ReadResult]:
+        request = CallRequest(self._multicall, self._multicall, encode_reads(calls))
+        (answer,) = self.simulate_v1([request], head=head, seconds=seconds)
+        if not answer.succeeded:
+            raise ChainUnavailable(f"Multicall3 at {self._multicall} reverted {seconds} s after block {head.number}")
+        return decode_reads(answer.data, expected=len(calls))
 
     def native_balance_wei(self, address: str, *, block_number: int) -> int:
         return self._number("eth_getBalance", [address, hex(block_number)])

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from domain.transaction import BalanceDelta
+from domain.units import INT256_MIN
 
 # keccak256 of Transfer(address,address,uint256) and Approval(address,address,uint256), EIP-20
 TRANSFER_TOPIC: Final = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
@@ -42,7 +43,7 @@ def net_transfers(logs: Iterable[Log]) -> tuple[BalanceDelta, ...]:
         net[_address(log.topics[1]), token] -= amount
         net[_address(log.topics[2]), token] += amount
     return tuple(
-        BalanceDelta(holder=holder, token=token, amount=amount)
+        BalanceDelta(holder=holder, token=token, amount=_within_int256(amount))
         for (holder, token), amount in sorted(net.items())
         if amount and holder != ZERO_ADDRESS
     )
@@ -55,6 +56,11 @@ def approvals_by(owner: str, logs: Iterable[Log]) -> set[Allowance]:
         for log in logs
         if _is_erc20_event(log, APPROVAL_TOPIC) and _address(log.topics[1]) == owner
     }
+
+
+def _within_int256(amount: int) -> int:
+    # a hostile token may claim to have moved any number, and must not keep us from reading the rest
+    return max(INT256_MIN, min(amount, -INT256_MIN - 1))
 
 
 def _is_erc20_event(log: Log, topic: str) -> bool:

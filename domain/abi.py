@@ -76,6 +76,16 @@ AAVE_SUPPLY: Final = _function(
     "supply", ["address asset", "uint256 amount", "address onBehalfOf", "uint16 referralCode"]
 )
 AAVE_WITHDRAW: Final = _function("withdraw", ["address asset", "uint256 amount", "address to"], ["uint256"])
+AAVE_RESERVE_DATA: Final = _function("getReserveData", ["address asset"], ["uint256"] * 11 + ["uint40"])
+AAVE_RESERVE_CONFIGURATION: Final = _function(
+    "getReserveConfigurationData", ["address asset"], ["uint256"] * 5 + ["bool"] * 5
+)
+AAVE_PAUSED: Final = _function("getPaused", ["address asset"], ["bool"])
+AAVE_RATE_STRATEGY: Final = _function("getInterestRateStrategyAddress", ["address asset"], ["address"])
+AAVE_OPTIMAL_USAGE: Final = _function("OPTIMAL_USAGE_RATIO", [], ["uint256"])
+AAVE_BASE_RATE: Final = _function("getBaseVariableBorrowRate", [], ["uint256"])
+AAVE_SLOPE_1: Final = _function("getVariableRateSlope1", [], ["uint256"])
+AAVE_SLOPE_2: Final = _function("getVariableRateSlope2", [], ["uint256"])
 
 # ERC-4626, EIP-4626
 VAULT_DEPOSIT: Final = _function("deposit", ["uint256 assets", "address receiver"], ["uint256"])
@@ -84,6 +94,8 @@ VAULT_CONVERT_TO_ASSETS: Final = _function("convertToAssets", ["uint256 shares"]
 VAULT_PREVIEW_REDEEM: Final = _function("previewRedeem", ["uint256 shares"], ["uint256"])
 VAULT_MAX_WITHDRAW: Final = _function("maxWithdraw", ["address owner"], ["uint256"])
 VAULT_TOTAL_ASSETS: Final = _function("totalAssets", [], ["uint256"])
+# Not in EIP-4626: vaults that publish what depositors together may withdraw now name it so
+VAULT_AVAILABLE_LIQUIDITY: Final = _function("availableLiquidity", [], ["uint256"])
 
 # Uniswap v3 SwapRouter02 and QuoterV2 (@uniswap/swap-router-contracts 1.3.1)
 SWAP_EXACT_INPUT_SINGLE: Final = _function(
@@ -131,6 +143,7 @@ MULTISEND: Final = _function("multiSend", ["bytes transactions"])
 
 # Multicall3
 AGGREGATE_3: Final = _function("aggregate3", ["(address,bool,bytes)[] calls"], ["(bool,bytes)[]"])
+GET_ETH_BALANCE: Final = _function("getEthBalance", ["address account"], ["uint256"])
 
 
 def prevalidated_signature(owner: str) -> bytes:

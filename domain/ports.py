@@ -62,6 +62,9 @@ class ChainReads(Protocol):
     def read_many(self, calls: Sequence[ReadCall], *, block_number: int) -> Sequence[ReadResult]:
         """All calls in one Multicall3 aggregate3 at one block; a failing call does not fail the rest."""
 
+    def read_ahead(self, calls: Sequence[ReadCall], *, head: BlockHeader, seconds: int) -> Sequence[ReadResult]:
+        """The same on the head's state as it would be `seconds` later if nobody acted: what accrues shows."""
+
     def native_balance_wei(self, address: str, *, block_number: int) -> int: ...
     def priority_fee_wei(self) -> int: ...
 
