@@ -14,6 +14,7 @@ AutofiError                    we could not know or could not act
 ├── ExecutionFailed            the chain answered and the answer is no
 ├── SigningRefused             the signer was asked for something that its own checks do not allow
 ├── ApprovalRefused            an answer to an approval that may not count; carries a code
+├── BudgetExceeded             another run took what was left of a budget since the guards judged
 └── InvariantBroken            our own logic is wrong: halt trading and alert
 """
 
@@ -73,6 +74,10 @@ class SigningRefused(AutofiError):
 
 
 class ApprovalRefused(AutofiError):
+    pass
+
+
+class BudgetExceeded(AutofiError):
     pass
 
 

@@ -1,1 +1,1 @@
-""""""
+"""The HTTP surface: runs, approvals, audit, health and chat."""

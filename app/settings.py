@@ -1,0 +1,130 @@
+"""Settings from environment and flags, policy and catalog from TOML: read once, refused with one clear error."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.errors import ConfigurationInvalid
+from domain.market import Catalog
+from domain.policy import Policy
+
+CONFIG_DIRECTORY: Final = Path(__file__).parent.parent / "config"
+MAX_CONFIG_BYTES: Final = 1_000_000
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Settings(BaseSettings):
+    """Every knob outside the policy. Environment names are AUTOFI_<FIELD>, except OpenAI's own two."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTOFI_", extra="ignore", frozen=True, populate_by_name=True)
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".autofi")
+    cache: Path = Field(default_factory=lambda: Path.home() / ".cache" / "autofi")
+    mode: Literal["paper", "shadow", "live"] = "paper"
+    live_confirmed: bool = False
+    """The second of the two settings that live mode needs."""
+    user: str = Field(default="operator", pattern=r"^[a-z][a-z0-9_.@-]{0,39}$")
+    policy: Path = CONFIG_DIRECTORY / "policy.toml"
+    strategies: Path = CONFIG_DIRECTORY / "strategies.toml"
+    database_url: str | None = None
+    rpc_url: str | None = None
+    keystore: Path | None = None
+    keystore_passphrase: SecretStr | None = None
+    model: str = "offline"
+    """`offline`, or a model name at an OpenAI-compatible endpoint."""
+    model_timeout_seconds: float = Field(default=30.0, gt=0, le=600)
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
+    api_token: SecretStr | None = None
+
+    @field_validator("home", "cache", "policy", "strategies", mode="after")
+    @classmethod
+    def _expand(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'autofi.db'}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment with flags on top. Raises ConfigurationInvalid naming field, value and limit."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]  # values are validated here
+    except ValidationError as error:
+        raise ConfigurationInvalid(f"settings: {explain(error, prefix='AUTOFI_')}") from None
+    if settings.mode == "live" and not settings.live_confirmed:
+        raise ConfigurationInvalid("live mode needs both AUTOFI_MODE=live and AUTOFI_LIVE_CONFIRMED=true; got one")
+    return settings
+
+
+def load_policy(path: Path) -> Policy:
+    """Limits from TOML. Raises ConfigurationInvalid naming the key, the limit and the fix."""
+    return _load(path, Policy, what="policy")
+
+
+def load_catalog(path: Path) -> Catalog:
+    """Tokens, strategies, venues and contracts from TOML. Raises ConfigurationInvalid."""
+    return _load(path, Catalog, what="strategies")
+
+
+def _load(path: Path, model: type[Model], *, what: str) -> Model:
+    raw = read_toml(path, what=what)
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigurationInvalid(f"{what} {path}: {explain(error, model=model)}") from None
+
+
+def read_toml(path: Path, *, what: str) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ConfigurationInvalid(f"{what} {path}: {path.stat().st_size} bytes, limit {MAX_CONFIG_BYTES}")
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except FileNotFoundError:
+        raise ConfigurationInvalid(f"{what} {path}: no such file; set AUTOFI_{what.upper()} to one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationInvalid(f"{what} {path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationInvalid(f"{what} {path}: not valid TOML: {error}") from None
+
+
+def explain(error: ValidationError, *, model: type[BaseModel] | None = None, prefix: str = "") -> str:
+    """The first problem of a validation in one sentence, with a suggestion for a misspelled or unitless key."""
+    problem = error.errors(include_url=False, include_context=False)[0]
+    location = [str(part) for part in problem["loc"] if str(part) not in {"constrained-str", "function-after"}]
+    where = prefix + ".".join(location) if not prefix else prefix + location[0].upper()
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {where!r}{_suggestion(location, model)}"
+    if problem["type"] == "missing":
+        return f"key {where!r} is missing; every limit needs a value, or the word \"unlimited\" where it may be one"
+    return f"key {where!r}: {problem['msg']}, got {str(problem['input'])[:80]!r}"
+
+
+def _suggestion(location: list[str], model: type[BaseModel] | None) -> str:
+    known = _fields_at(location[:-1], model)
+    if not known:
+        return ""
+    key = location[-1]
+    unit_forms = [field for field in known if field.startswith(key + "_")]
+    close = unit_forms or difflib.get_close_matches(key, known, n=1)
+    if unit_forms:
+        return f": the unit is missing, write {unit_forms[0]!r}"
+    return f": did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(sorted(known))}"
+
+
+def _fields_at(location: list[str], model: type[BaseModel] | None) -> list[str]:
+    for part in location:
+        field = model.model_fields.get(part) if model is not None else None
+        annotation = field.annotation if field is not None else None
+        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return list(model.model_fields) if model is not None else []
