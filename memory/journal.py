@@ -1,0 +1,60 @@
+"""The journal: append-only and hash-chained, every body stored beside its entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from domain.digest import sha256_hex
+from domain.errors import StoreUnavailable, UnknownSubject
+from domain.run import JournalEntry, Verification
+from memory import books
+from memory.database import Database
+from memory.hash_chain import Book, genesis, verification, walk
+from memory.tables import book_entries
+
+_BOOK = book_entries.c.book == Book.JOURNAL
+_ENTRY_COLUMNS = tuple(book_entries.c[name] for name in JournalEntry.model_fields)
+
+
+class SqlJournal:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, *, kind: str, subject: str, body: bytes, at: datetime) -> JournalEntry:
+        with self._database.writing() as connection:
+            return books.append(connection, Book.JOURNAL, kind=kind, subject=subject, body=body, at=at)
+
+    def entries(self, *, kind: str | None = None, limit: int = 1000) -> Sequence[JournalEntry]:
+        """The newest ones, oldest first."""
+        chosen = select(*_ENTRY_COLUMNS).where(_BOOK).order_by(book_entries.c.sequence.desc()).limit(limit)
+        if kind is not None:
+            chosen = chosen.where(book_entries.c.kind == kind)
+        with self._database.reading() as connection:
+            rows = connection.execute(chosen).mappings().all()
+            return tuple(JournalEntry.model_validate(dict(row)) for row in reversed(rows))
+
+    def body(self, sequence: int) -> bytes:
+        with self._database.reading() as connection:
+            return read_body(connection, sequence)
+
+    def verify(self) -> Verification:
+        anchor = self._database.anchored(Book.JOURNAL)
+        with self._database.reading() as connection:
+            head = books.head_of(connection, Book.JOURNAL)
+            links = books.links(connection, Book.JOURNAL)
+            return verification(walk(links, start=genesis(Book.JOURNAL), head=head, anchor=anchor))
+
+
+def read_body(connection: Connection, sequence: int) -> bytes:
+    """Raises StoreUnavailable when the body is not the one that was recorded."""
+    chosen = select(book_entries.c.body, book_entries.c.body_digest).where(_BOOK, book_entries.c.sequence == sequence)
+    row = connection.execute(chosen).one_or_none()
+    if row is None:
+        raise UnknownSubject(f"journal entry {sequence} does not exist")
+    body = bytes(row.body)
+    if sha256_hex(body) != row.body_digest:
+        raise StoreUnavailable(f"journal entry {sequence}: the body does not have the digest recorded for it")
+    return body

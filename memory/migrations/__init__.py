@@ -1,0 +1,1 @@
+"""Alembic's folder: how a database of any older version becomes one of this version."""
