@@ -1,0 +1,270 @@
+"""Settles one batch over the execution journal: each step is committed before the next, so a crash resumes it.
+
+The receipt decides what happened, never an error text. The same bytes may be sent again; other bytes never are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from chain.client import BroadcastAnswer, BroadcastOutcome, MinedTransaction
+from chain.logs import net_transfers
+from domain.errors import BroadcastUnknown, ChainUnavailable, ExecutionFailed, InvariantBroken, SigningRefused
+from domain.plan import RebalancePlan
+from domain.ports import BlockHeader, Clock, ExecutionJournal, Sender, Signer
+from domain.transaction import (
+    TERMINAL_STATUSES,
+    FeeQuote,
+    Intent,
+    IntentStatus,
+    Receipt,
+    SignedTransaction,
+    UnsignedTransaction,
+)
+from domain.verdict import Certificate
+
+RECEIPT_POLLS: Final = 60
+POLL_SECONDS: Final = 1.0
+
+Step = Callable[[str], None]
+"""Called with the name of each step of the journal as it is passed; tests kill the process there."""
+
+
+class Broadcaster(Protocol):
+    """What settling needs of a node; chain.client.ChainClient has it."""
+
+    def header(self, block_number: int | None = None) -> BlockHeader: ...
+    def nonce(self, address: str) -> int: ...
+    def receipt(self, transaction_hash: str) -> MinedTransaction | None: ...
+    def send_raw(self, raw: str) -> BroadcastAnswer: ...
+
+
+class JournalSender(Sender):
+    """One batch in flight per sender; `wait` passes the time between two looks for a receipt."""
+
+    def __init__(
+        self,
+        journal: ExecutionJournal,
+        node: Broadcaster,
+        signer: Signer,
+        quote_fees: Callable[[RebalancePlan], FeeQuote],
+        clock: Clock,
+        *,
+        wait: Callable[[float], None],
+        confirmations: int = 0,
+        on_step: Step = lambda _: None,
+    ) -> None:
+        self._journal = journal
+        self._node = node
+        self._signer = signer
+        self._quote_fees = quote_fees
+        self._clock = clock
+        self._wait = wait
+        self._confirmations = confirmations
+        self._on_step = on_step
+
+    def settle(self, plan: RebalancePlan, certificate: Certificate) -> Receipt:
+        intent = self._journal.plan(self._new_intent(plan))
+        self._on_step("after_plan")
+        if intent.status is IntentStatus.PLANNED:
+            intent = self._sign(intent, plan, certificate)
+        if intent.status in TERMINAL_STATUSES:
+            return self._final_receipt(intent)
+        self._broadcast(intent)
+        return self._await_receipt(intent)
+
+    def reconcile(self) -> tuple[Intent, ...]:
+        """Never signs. Looks for receipts, sends stored bytes again while their plan is valid, drops what expired."""
+        for intent in self._journal.open_intents():
+            if intent.signed is None:
+                self._expire_if_due(intent)
+            else:
+                self._finish(intent)
+        return tuple(self._journal.open_intents())
+
+    def _finish(self, intent: Intent) -> None:
+        if self._record_if_mined(intent) is not None:
+            return
+        if not self._is_expired(intent):
+            with contextlib.suppress(ExecutionFailed):  # refused for now: it stays open and is reported as such
+                self._broadcast(intent)
+        if self._record_if_mined(intent) is None:
+            self._check_nonce_is_free(intent)
+
+    def _new_intent(self, plan: RebalancePlan) -> Intent:
+        return Intent(
+            batch_digest=plan.batch_digest(),
+            run_id=plan.run_id,
+            chain_id=plan.chain_id,
+            sender=self._signer.address,
+            status=IntentStatus.PLANNED,
+            created_at=self._clock.now(),
+            expires_at=plan.expires_at,
+        )
+
+    def _sign(self, intent: Intent, plan: RebalancePlan, certificate: Certificate) -> Intent:
+        """A batch that the signer refuses never left and never will."""
+        if self._expire_if_due(intent):
+            raise ExecutionFailed(f"batch {intent.batch_digest} expired at {intent.expires_at.isoformat()} unsigned")
+        fees = self._quote_fees(plan)
+        intent = self._assign_nonce(intent)
+        try:
+            signed = self._signer.sign(
+                _transaction(intent, plan, fees), plan=plan, certificate=certificate, now=self._clock.now()
+            )
+        except SigningRefused:
+            self._journal.mark(intent.batch_digest, IntentStatus.EXPIRED)
+            raise
+        self._on_step("after_sign_before_persist")
+        stored = self._journal.store_signed(intent.batch_digest, signed)
+        self._on_step("after_persist_before_broadcast")
+        return stored
+
+    def _assign_nonce(self, intent: Intent) -> Intent:
+        if intent.nonce is not None:
+            return intent
+        self._refuse_while_another_is_open(intent)
+        nonce = self._node.nonce(intent.sender)
+        highest = self._journal.highest_nonce(chain_id=intent.chain_id, sender=intent.sender)
+        if highest is not None and nonce <= highest:
+            raise ChainUnavailable(
+                f"the node says {intent.sender} has used {nonce} nonces, but the journal knows nonce {highest} as mined: "
+                "the node lags, or its chain was reset or reorganized"
+            )
+        assigned = self._journal.assign_nonce(intent.batch_digest, nonce=nonce)
+        self._on_step("after_assign_nonce")
+        return assigned
+
+    def _refuse_while_another_is_open(self, intent: Intent) -> None:
+        """Its nonce comes first: whatever is sent after it waits for it, or takes its place."""
+        for other in self._journal.open_intents():
+            is_same_sender = (other.chain_id, other.sender) == (intent.chain_id, intent.sender)
+            if is_same_sender and other.batch_digest != intent.batch_digest and other.nonce is not None:
+                raise BroadcastUnknown(
+                    f"batch {other.batch_digest} with nonce {other.nonce} of {other.sender} is still open "
+                    f"({other.status}); it must be settled before batch {intent.batch_digest}"
+                )
+
+    def _broadcast(self, intent: Intent) -> None:
+        """Hand the stored bytes to the node; every answer but a clear refusal leads to looking for the receipt."""
+        if self._node.receipt(_signed(intent).transaction_hash) is not None:
+            return
+        if self._is_expired(intent):
+            raise BroadcastUnknown(_expired_message(intent))
+        answer = self._node.send_raw(_signed(intent).raw)
+        self._on_step("after_broadcast_before_record")
+        if answer.outcome is BroadcastOutcome.REFUSED:
+            raise ExecutionFailed(
+                f"the node refused batch {intent.batch_digest} with nonce {intent.nonce}: {answer.message}; "
+                "the same bytes may be sent again until it expires"
+            )
+        self._journal.mark(intent.batch_digest, IntentStatus.BROADCAST)
+
+    def _await_receipt(self, intent: Intent) -> Receipt:
+        for _ in range(RECEIPT_POLLS):
+            with contextlib.suppress(ChainUnavailable):  # it is out: only the receipt or the deadline ends this
+                if self._record_if_mined(intent) is not None:
+                    return self._final_receipt(self._found(intent.batch_digest))
+            self._wait(POLL_SECONDS)
+        self._check_nonce_is_free(intent)
+        raise BroadcastUnknown(
+            f"batch {intent.batch_digest} as transaction {_signed(intent).transaction_hash} has no receipt after "
+            f"{RECEIPT_POLLS} looks; it is reconciled by hash and nonce {intent.nonce}, never sent under another"
+        )
+
+    def _record_if_mined(self, intent: Intent) -> Receipt | None:
+        mined = self._node.receipt(_signed(intent).transaction_hash)
+        if mined is None or self._node.header().number - mined.block_number < self._confirmations:
+            return None
+        self._on_step("after_receipt_before_persist")
+        receipt = self._receipt(intent, mined)
+        self._journal.store_receipt(receipt)
+        status = IntentStatus.CONFIRMED if receipt.succeeded else IntentStatus.REVERTED
+        self._journal.mark(intent.batch_digest, status)
+        return receipt
+
+    def _check_nonce_is_free(self, intent: Intent) -> None:
+        """Without a receipt and with its nonce used up, the transaction can never be mined."""
+        if intent.nonce is None or self._node.nonce(intent.sender) <= intent.nonce:
+            return
+        if self._node.receipt(_signed(intent).transaction_hash) is not None:
+            return  # it was mined meanwhile, or waits for its confirmations
+        if self._is_expired(intent):
+            self._journal.mark(intent.batch_digest, IntentStatus.EXPIRED)
+            return
+        raise InvariantBroken(
+            f"nonce {intent.nonce} of {intent.sender} was used by a transaction that the journal does not know, "
+            f"expected {_signed(intent).transaction_hash} of batch {intent.batch_digest}"
+        )
+
+    def _receipt(self, intent: Intent, mined: MinedTransaction) -> Receipt:
+        return Receipt(
+            batch_digest=intent.batch_digest,
+            transaction_hash=_signed(intent).transaction_hash,
+            chain_id=intent.chain_id,
+            block_number=mined.block_number,
+            block_hash=mined.block_hash,
+            succeeded=mined.succeeded,
+            gas_used=mined.gas_used,
+            effective_gas_price_wei=mined.effective_gas_price_wei,
+            deltas=net_transfers(mined.logs),
+            mined_at=self._node.header(mined.block_number).time,
+        )
+
+    def _final_receipt(self, intent: Intent) -> Receipt:
+        receipt = self._journal.receipt(intent.batch_digest)
+        if intent.status is IntentStatus.EXPIRED:
+            raise ExecutionFailed(f"batch {intent.batch_digest} expired without leaving; nothing was executed")
+        if receipt is None:
+            raise InvariantBroken(f"batch {intent.batch_digest} is {intent.status} without a receipt")
+        if not receipt.succeeded:
+            raise ExecutionFailed(
+                f"batch {intent.batch_digest} reverted in block {receipt.block_number} as {receipt.transaction_hash}; "
+                f"only {receipt.gas_cost_wei} wei of gas were spent"
+            )
+        return receipt
+
+    def _expire_if_due(self, intent: Intent) -> bool:
+        if not self._is_expired(intent):
+            return False
+        self._journal.mark(intent.batch_digest, IntentStatus.EXPIRED)
+        return True
+
+    def _is_expired(self, intent: Intent) -> bool:
+        return self._clock.now() >= intent.expires_at
+
+    def _found(self, batch_digest: str) -> Intent:
+        intent = self._journal.find(batch_digest)
+        if intent is None:
+            raise InvariantBroken(f"batch {batch_digest} vanished from the execution journal")
+        return intent
+
+
+def _signed(intent: Intent) -> SignedTransaction:
+    if intent.signed is None:
+        raise InvariantBroken(f"batch {intent.batch_digest} is {intent.status} without signed bytes")
+    return intent.signed
+
+
+def _transaction(intent: Intent, plan: RebalancePlan, fees: FeeQuote) -> UnsignedTransaction:
+    if intent.nonce is None:
+        raise InvariantBroken(f"batch {intent.batch_digest} has no nonce to be signed with")
+    return UnsignedTransaction(
+        chain_id=intent.chain_id,
+        sender=intent.sender,
+        nonce=intent.nonce,
+        target=plan.envelope.target,
+        value_wei=plan.envelope.value_wei,
+        data=plan.envelope.data,
+        fees=fees,
+    )
+
+
+def _expired_message(intent: Intent) -> str:
+    return (
+        f"batch {intent.batch_digest} was signed with nonce {intent.nonce} and expired at "
+        f"{intent.expires_at.isoformat()} without a receipt: it may still be mined, and is not sent again; "
+        f"use up the nonce with another transaction of {intent.sender}, then reconcile"
+    )
