@@ -1,0 +1,137 @@
+"""Allowlist: every call goes to a known contract, calls a known function and names only us as recipient.
+
+Catalogued reserves and venues only, exact approvals that the next calls consume, no native value, no delegatecall.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from domain.abi import AAVE_SUPPLY, AAVE_WITHDRAW, APPROVE, SWAP_EXACT_INPUT_SINGLE, VAULT_DEPOSIT, VAULT_REDEEM
+from domain.market import Catalog, StrategyKind
+from domain.transaction import DecodedCall, Operation
+from domain.verdict import Evidence, Finding
+from guards.actions import Action, ActionKind, read_action, read_actions
+from guards.finding import Ruler, text
+
+RULER = Ruler("allowlist")
+ALLOWED: Final = frozenset(
+    function.selector_hex
+    for function in (APPROVE, AAVE_SUPPLY, AAVE_WITHDRAW, VAULT_DEPOSIT, VAULT_REDEEM, SWAP_EXACT_INPUT_SINGLE)
+)
+FIXED_ARGUMENTS: Final = {"referralCode": "0", "sqrtPriceLimitX96": "0"}
+"""A price limit of the router would let a swap stop half way and keep the rest of the approval open."""
+CONSUMERS: Final = frozenset({ActionKind.SUPPLY, ActionKind.DEPOSIT, ActionKind.SWAP})
+
+
+def check_allowlist(evidence: Evidence) -> tuple[Finding, ...]:
+    return (
+        *_check_chain(evidence),
+        *_check_completeness(evidence),
+        *(row for call in evidence.batch.calls for row in _check_call(call, evidence.catalog)),
+        *_check_approvals(evidence),
+        *_check_leftovers(evidence),
+    )
+
+
+def _check_chain(evidence: Evidence) -> Iterator[Finding]:
+    catalog = evidence.catalog
+    home = (catalog.chain_id, catalog.account)
+    for subject, chain_id, account in (
+        ("plan", evidence.plan.chain_id, evidence.plan.account),
+        ("batch", evidence.batch.chain_id, evidence.batch.account),
+        ("portfolio before", evidence.before.chain_id, evidence.before.account),
+        ("portfolio after", evidence.after.chain_id, evidence.after.account),
+        ("simulation", evidence.simulation.chain_id, catalog.account),
+        ("snapshot", evidence.snapshot.chain_id, catalog.account),
+    ):
+        limit, observed = f"{home[0]} {home[1]}", f"{chain_id} {account}"
+        yield RULER.fact("chain_id", subject, passed=(chain_id, account) == home, limit=limit, observed=observed)
+
+
+def _check_completeness(evidence: Evidence) -> Iterator[Finding]:
+    batch = evidence.batch
+    unread = sum(call.function is None for call in batch.calls)
+    complete = batch.is_complete and bool(batch.calls) and unread == 0
+    observed = f"{len(batch.calls) - unread} of {len(batch.calls)} calls"
+    yield RULER.fact("undecoded", "batch", passed=complete, limit="every byte explained", observed=observed)
+
+
+def _check_call(call: DecodedCall, catalog: Catalog) -> Iterator[Finding]:
+    subject = f"{call.function or call.selector or 'call'} at {call.target}"
+    known = call.target in _contracts(catalog)
+    yield RULER.fact("contract", subject, passed=known, limit="in the catalog", observed=_listed(listed=known))
+    allowed = call.selector in ALLOWED and call.function is not None
+    yield RULER.fact("selector", subject, passed=allowed, limit="in the allowlist", observed=_listed(listed=allowed))
+    plain = call.operation is Operation.CALL
+    yield RULER.fact("delegatecall", subject, passed=plain, limit="call", observed=call.operation)
+    yield RULER.at_most("native_value", subject, observed=call.value_wei, limit=0, unit="wei")
+    if known and allowed:
+        yield from _check_arguments(subject, call, catalog)
+
+
+def _contracts(catalog: Catalog) -> frozenset[str]:
+    vaults = {s.contract for s in catalog.strategies if s.kind is StrategyKind.ERC4626}
+    tokens = {token.address for token in catalog.tokens}
+    return frozenset(tokens | vaults | {catalog.contracts.aave_pool, catalog.contracts.swap_router})
+
+
+def _listed(*, listed: bool) -> str:
+    return "listed" if listed else "not listed"
+
+
+def _check_arguments(subject: str, call: DecodedCall, catalog: Catalog) -> Iterator[Finding]:
+    action = read_action(call, catalog)
+    fits = action is not None and (action.kind is not ActionKind.SWAP or action.venue is not None)
+    yield RULER.fact("argument", subject, passed=fits, limit="a listed reserve or venue", observed=_listed(listed=fits))
+    for argument in call.arguments:
+        fixed = FIXED_ARGUMENTS.get(argument.name)
+        if fixed is not None:
+            same = argument.value == fixed
+            yield RULER.fact(
+                "argument", f"{argument.name} of {subject}", passed=same, limit=fixed, observed=argument.value
+            )
+    for recipient in action.recipients if action else ():
+        ours = recipient == catalog.account
+        yield RULER.fact("recipient", subject, passed=ours, limit=catalog.account, observed=recipient)
+    if action and action.kind is ActionKind.APPROVE:
+        listed = action.spender in _spenders(action, catalog)
+        yield RULER.fact("spender", subject, passed=listed, limit="takes this token", observed=str(action.spender))
+
+
+def _spenders(approval: Action, catalog: Catalog) -> frozenset[str]:
+    """Strategies of this very token and the router: nobody else ever takes it from us."""
+    takers = {s.contract for s in catalog.strategies if s.token == approval.token.id}
+    return frozenset(takers | {catalog.contracts.swap_router})
+
+
+def _check_approvals(evidence: Evidence) -> Iterator[Finding]:
+    """Walks the calls: each taker finds exactly its amount approved, and nothing stays approved at the end."""
+    open_amounts: dict[tuple[str, str], int] = defaultdict(int)
+    for action in read_actions(evidence.batch, evidence.catalog):
+        key = (action.token.id, action.spender or action.contract)
+        if action.kind is ActionKind.APPROVE:
+            open_amounts[key] = action.amount
+        elif action.kind in CONSUMERS:
+            approved = open_amounts.pop(key, 0)
+            yield _approval_row(f"{action.kind} {action.token.id}", approved=approved, taken=action.amount)
+    for (token, spender), amount in open_amounts.items():
+        yield _approval_row(f"{token} for {spender}", approved=amount, taken=0)
+
+
+def _approval_row(subject: str, *, approved: int, taken: int) -> Finding:
+    passed = approved == taken
+    return RULER.fact(
+        "approval_amount", subject, passed=passed, limit=text(taken), observed=text(approved), unit="base units"
+    )
+
+
+def _check_leftovers(evidence: Evidence) -> Iterator[Finding]:
+    left = evidence.simulation.leftover_approvals
+    if not left:
+        yield RULER.fact("leftover_approval", "account", passed=True, limit="none", observed="none")
+    for approval in left:
+        subject = f"{approval.token} for {approval.spender}"
+        yield RULER.at_most("leftover_approval", subject, observed=approval.amount, limit=0, unit="base units")

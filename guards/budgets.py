@@ -1,0 +1,70 @@
+"""Budgets: value, loss, gas and run count over rolling windows, in-flight counted as spent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from domain.errors import StaleOrDisputed
+from domain.units import EXACT
+from domain.verdict import Evidence, Finding
+from guards.finding import Ruler
+from guards.measures import gas_usd, loss_usd, moved_usd, slippage_usd
+
+RULER = Ruler("budgets")
+
+
+class Spending(NamedTuple):
+    """What one batch takes from the rolling windows, at most."""
+
+    value_usd: Decimal
+    gas_usd: Decimal
+    slippage_usd: Decimal
+    turnover_usd: Decimal
+
+
+def measure_spending(evidence: Evidence) -> Spending:
+    """The amounts that these guards judged, for the ledger to reserve.
+
+    An exit must not wait for a price: what cannot be measured reserves nothing, and settling records the rest.
+    """
+    moved = _or_zero(moved_usd, evidence)
+    return Spending(
+        value_usd=moved,
+        gas_usd=_or_zero(gas_usd, evidence),
+        slippage_usd=_or_zero(slippage_usd, evidence),
+        turnover_usd=moved,
+    )
+
+
+def _or_zero(measure: Callable[[Evidence], Decimal], evidence: Evidence) -> Decimal:
+    try:
+        return measure(evidence)
+    except StaleOrDisputed:
+        return Decimal(0)
+
+
+def check_budgets(evidence: Evidence) -> tuple[Finding, ...]:
+    """A ledger that cannot be read counts as exhausted; its row comes first and the rest is still shown."""
+    state = "intact" if evidence.budget.is_intact else "corrupt or unreadable"
+    ledger = RULER.fact("ledger_corrupt", "ledger", passed=evidence.budget.is_intact, limit="intact", observed=state)
+    return (ledger, *_check_windows(evidence))
+
+
+def _check_windows(evidence: Evidence) -> Iterator[Finding]:
+    limits, used = evidence.policy.budgets, evidence.budget
+    moved, loss, gas = moved_usd(evidence), loss_usd(evidence), gas_usd(evidence)
+    windows = (
+        ("transaction_value", "batch", Decimal(0), moved, limits.max_transaction_value_usd),
+        ("day_value", "24 hours", used.value_day_usd, moved, limits.max_day_value_usd),
+        ("week_value", "7 days", used.value_week_usd, moved, limits.max_week_value_usd),
+        ("day_loss", "24 hours", used.loss_day_usd, loss, limits.max_day_loss_usd),
+        ("week_loss", "7 days", used.loss_week_usd, loss, limits.max_week_loss_usd),
+        ("day_gas", "24 hours", used.gas_day_usd, gas, limits.max_day_gas_usd),
+    )
+    for code, subject, spent, ours, limit in windows:
+        yield RULER.at_most(code, subject, observed=EXACT.add(spent, ours), limit=limit, unit="usd")
+    yield RULER.at_most(
+        "runs_per_hour", "60 minutes", observed=used.runs_hour_count, limit=limits.max_hour_runs_count, unit="runs"
+    )

@@ -1,0 +1,104 @@
+"""What the decoded calls must do to the account, token contract by token contract, and what the simulation saw.
+
+Amounts in calldata are exact; swaps and redemptions pay at least something; interest may only add.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from decimal import ROUND_DOWN
+from typing import NamedTuple
+
+from domain.market import Strategy
+from domain.portfolio import Portfolio
+from domain.units import BPS_PER_ONE, divide, to_base_units, to_tokens
+from domain.verdict import Evidence
+from guards.actions import Action, ActionKind, read_actions
+
+
+class Expectation(NamedTuple):
+    """Bounds of the account's net change in one token contract, in its base units; None is open upwards."""
+
+    lowest: int
+    highest: int | None
+
+
+class _Flow(NamedTuple):
+    """One action's effect on one contract: at least `amount`; exactly that unless open."""
+
+    contract: str
+    amount: int
+    is_open: bool = False
+
+
+def expected_deltas(evidence: Evidence) -> Mapping[str, Expectation]:
+    """Per token contract, with the policy's tolerance of the gross amount on both sides."""
+    gross: dict[str, int] = defaultdict(int)
+    net: dict[str, int] = defaultdict(int)
+    is_open: dict[str, bool] = defaultdict(bool)
+    for action in read_actions(evidence.batch, evidence.catalog):
+        for flow in _flows(action, evidence):
+            gross[flow.contract] += abs(flow.amount)
+            net[flow.contract] += flow.amount
+            is_open[flow.contract] |= flow.is_open
+    tolerance = {contract: tolerated(amount, evidence) for contract, amount in gross.items()}
+    return {
+        contract: Expectation(amount - tolerance[contract], None if is_open[contract] else amount + tolerance[contract])
+        for contract, amount in net.items()
+    }
+
+
+def tolerated(amount: int, evidence: Evidence) -> int:
+    return amount * evidence.policy.simulation.max_delta_tolerance_bps // BPS_PER_ONE
+
+
+def _flows(action: Action, evidence: Evidence) -> tuple[_Flow, ...]:
+    if action.kind is ActionKind.APPROVE:
+        return ()
+    token = action.token.address
+    if action.kind is ActionKind.SWAP:
+        paid = _Flow(action.token_out.address if action.token_out else token, action.minimum_out, is_open=True)
+        return (_Flow(token, -action.amount), paid)
+    return () if action.strategy is None else _strategy_flows(action, action.strategy, evidence)
+
+
+def _strategy_flows(action: Action, strategy: Strategy, evidence: Evidence) -> tuple[_Flow, ...]:
+    """Receipt changes stay open upwards: an aToken mints accrued interest in the same event."""
+    token, receipt = action.token.address, strategy.receipt
+    if action.kind is ActionKind.SUPPLY:
+        return (_Flow(token, -action.amount), _Flow(receipt, action.amount, is_open=True))
+    if action.kind is ActionKind.WITHDRAW:
+        amount = evidence.before.position_of(strategy.id) if action.is_whole else action.amount
+        return (_Flow(token, amount, is_open=action.is_whole), _Flow(receipt, -amount, is_open=True))
+    if action.kind is ActionKind.DEPOSIT:
+        shares = _expected_shares(action.amount, strategy, evidence)
+        return (_Flow(token, -action.amount), _Flow(receipt, shares, is_open=True))
+    assets = _expected_assets(action.amount, strategy, evidence.before)
+    return (_Flow(token, assets, is_open=True), _Flow(receipt, -action.amount))
+
+
+def _expected_shares(assets: int, strategy: Strategy, evidence: Evidence) -> int:
+    """At the snapshot's share price; without one any number of shares passes here, and freshness denies."""
+    rate = evidence.snapshot.rate(strategy.id)
+    if rate is None:
+        return 0
+    tokens = to_tokens(assets, evidence.catalog.token(strategy.token).decimals)
+    return to_base_units(divide(tokens, rate.share_price), strategy.receipt_decimals, rounding=ROUND_DOWN)
+
+
+def _expected_assets(shares: int, strategy: Strategy, before: Portfolio) -> int:
+    """The same fraction of the position that is redeemed of its shares."""
+    held = shares_of(before, strategy.id)
+    return before.position_of(strategy.id) * min(shares, held) // held if held else 0
+
+
+def shares_of(portfolio: Portfolio, strategy_id: str) -> int:
+    return sum(position.shares for position in portfolio.positions if position.strategy == strategy_id)
+
+
+def known_holders(evidence: Evidence) -> frozenset[str]:
+    """Where a catalogued token may come to rest: with us, in a receipt contract, a vault or a pool."""
+    catalog = evidence.catalog
+    receipts = {strategy.receipt for strategy in catalog.strategies}
+    return frozenset({catalog.account} | receipts | {venue.pool for venue in catalog.venues})

@@ -1,0 +1,66 @@
+"""Risk of the simulated book: VaR, CVaR, volatility, drawdown and every stress loss, each with enough data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from domain.policy import RiskLimits
+from domain.risk import Estimate, RiskReport, TailRisk
+from domain.verdict import Evidence, Finding
+from guards.finding import Quantity, Ruler, measured
+
+RULER = Ruler("risk")
+LEVELS = (("95", 0.95), ("99", 0.99))
+
+
+def check_risk(evidence: Evidence) -> tuple[Finding, ...]:
+    """Too little data is a denial: a risk that nobody measured is not a small one."""
+    report, limits = evidence.risk_after, evidence.policy.risk
+    if report is None:
+        return (RULER.fact("risk_missing", "simulated book", passed=False, limit="a report", observed="none"),)
+    return tuple(
+        row
+        for code, estimate, limit in _measures(report, limits)
+        for row in _check_estimate(code, estimate, limit, limits=limits)
+    ) + tuple(_check_stress(report, limits))
+
+
+def _measures(report: RiskReport, limits: RiskLimits) -> Iterator[tuple[str, Estimate | None, Quantity | str]]:
+    tails = {name: _tail(report, level, limits=limits) for name, level in LEVELS}
+    var_limits = {"95": limits.max_var_95_share, "99": limits.max_var_99_share}
+    cvar_limits = {"95": limits.max_cvar_95_share, "99": limits.max_cvar_99_share}
+    for name, tail in tails.items():
+        yield f"var_{name}", tail.var if tail else None, var_limits[name]
+        yield f"cvar_{name}", tail.cvar if tail else None, cvar_limits[name]
+    yield "volatility", report.volatility, limits.max_volatility_share
+    yield "drawdown", report.max_drawdown, limits.max_drawdown_share
+
+
+def _tail(report: RiskReport, level: float, *, limits: RiskLimits) -> TailRisk | None:
+    """A tail over another horizon than the policy's limit is unknown, not comparable."""
+    tail = report.tail(level)
+    return tail if tail is not None and tail.horizon_days == limits.horizon_days else None
+
+
+def _check_estimate(
+    code: str, estimate: Estimate | None, limit: Quantity | str, *, limits: RiskLimits
+) -> Iterator[Finding]:
+    observed = measured(estimate.value) if estimate else None
+    yield RULER.at_most(code, "simulated book", observed=observed, limit=limit, unit="of value")
+    size = estimate.sample_size if estimate else None
+    yield RULER.at_least(
+        "sample_too_small", code, observed=size, limit=limits.min_sample_days_count, unit="observations"
+    )
+
+
+def _check_stress(report: RiskReport, limits: RiskLimits) -> Iterator[Finding]:
+    if not report.stress:
+        yield RULER.fact("stress_loss", "all scenarios", passed=False, limit="a scenario set", observed="none")
+    for stress in report.stress:
+        yield RULER.at_most(
+            "stress_loss",
+            stress.scenario,
+            observed=measured(stress.loss),
+            limit=limits.max_stress_loss_share,
+            unit="of value",
+        )

@@ -1,0 +1,84 @@
+"""Simulation: this batch, recent, successful; it did what the calls say and nothing left for a stranger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from domain.verdict import Evidence, Finding
+from guards.deltas import Expectation, expected_deltas, known_holders, shares_of, tolerated
+from guards.finding import Ruler
+
+RULER = Ruler("simulation")
+NATIVE: Final = "0x" + "0" * 40
+UNIT: Final = "base units"
+
+
+def check_simulation(evidence: Evidence) -> tuple[Finding, ...]:
+    return (
+        *_check_report(evidence),
+        *_check_account(evidence),
+        *_check_strangers(evidence),
+        *_check_after(evidence),
+    )
+
+
+def _check_report(evidence: Evidence) -> Iterator[Finding]:
+    report, digest = evidence.simulation, evidence.plan.batch_digest()
+    outcome = "succeeded" if report.succeeded else f"failed: {report.failure}"
+    yield RULER.fact("simulation_failed", "batch", passed=report.succeeded, limit="succeeded", observed=outcome)
+    is_ours = report.batch_digest == digest
+    yield RULER.fact("simulation_digest", "batch", passed=is_ours, limit=digest, observed=report.batch_digest)
+    age = evidence.head_block_number - report.block_number
+    observed = age if age >= 0 else None  # ahead of the head: of a block that was dropped
+    limit = evidence.policy.simulation.max_age_blocks
+    yield RULER.at_most("simulation_stale", "batch", observed=observed, limit=limit, unit="blocks")
+
+
+def _check_account(evidence: Evidence) -> Iterator[Finding]:
+    """Every contract that the calls or the simulation name, native money included."""
+    account, report = evidence.catalog.account, evidence.simulation
+    expected = expected_deltas(evidence)
+    touched = {delta.token for delta in report.deltas if delta.holder == account}
+    for contract in sorted(touched | set(expected)):
+        bounds = expected.get(contract, Expectation(0, None))
+        yield from _check_delta(contract, report.delta_of(account, contract), bounds)
+
+
+def _check_delta(contract: str, change: int, bounds: Expectation) -> Iterator[Finding]:
+    yield RULER.at_least("unplanned_outflow", contract, observed=change, limit=bounds.lowest, unit=UNIT)
+    if bounds.highest is not None:
+        yield RULER.at_most("delta_mismatch", contract, observed=change, limit=bounds.highest, unit=UNIT)
+
+
+def _check_strangers(evidence: Evidence) -> Iterator[Finding]:
+    """Nobody outside the catalog may gain a catalogued token or native money.
+
+    Receipts are judged on our own side only: a vault may mint its owner fee shares while it pays us in full.
+    """
+    watched = {token.address for token in evidence.catalog.tokens} | {NATIVE}
+    known = known_holders(evidence)
+    gains = [d for d in evidence.simulation.deltas if d.amount > 0 and d.token in watched and d.holder not in known]
+    if not gains:
+        yield RULER.fact("outflow_to_stranger", "batch", passed=True, limit="none", observed="none")
+    for gain in gains:
+        yield RULER.at_most("outflow_to_stranger", gain.holder, observed=gain.amount, limit=0, unit=UNIT)
+
+
+def _check_after(evidence: Evidence) -> Iterator[Finding]:
+    """The portfolio read from the simulated state holds at least what the events leave; gifts are no mismatch."""
+    before, after, report = evidence.before, evidence.after, evidence.simulation
+    account = evidence.catalog.account
+    for token in evidence.catalog.tokens:
+        held = before.cash_of(token.id)
+        least = held + report.delta_of(account, token.address) - tolerated(held, evidence)
+        if held or after.cash_of(token.id):
+            yield RULER.at_least("delta_mismatch", token.id, observed=after.cash_of(token.id), limit=least, unit=UNIT)
+    for strategy in evidence.catalog.strategies:
+        held = shares_of(before, strategy.id)
+        least = held + report.delta_of(account, strategy.receipt) - tolerated(held, evidence)
+        kept = shares_of(after, strategy.id)
+        if held or kept:
+            yield RULER.at_least("delta_mismatch", strategy.id, observed=kept, limit=least, unit="shares")
+    least = before.native_wei + report.delta_of(account, NATIVE)
+    yield RULER.at_least("delta_mismatch", "native", observed=after.native_wei, limit=least, unit="wei")

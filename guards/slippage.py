@@ -1,0 +1,77 @@
+"""Slippage: minimum outs against the oracle, per trade and over rolling windows; exits carry the emergency floor."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+
+from domain.errors import StaleOrDisputed
+from domain.units import BPS_PER_ONE, EXACT, divide, scale_down_bps
+from domain.verdict import Evidence, Finding
+from guards.actions import Action
+from guards.asymmetry import is_exit
+from guards.finding import Ruler
+from guards.measures import oracle_value, slippage_usd, swaps
+
+RULER = Ruler("slippage")
+
+
+def check_slippage(evidence: Evidence) -> tuple[Finding, ...]:
+    trades = swaps(evidence)
+    zero = tuple(row for swap in trades for row in _check_minimum(swap))
+    if is_exit(evidence):
+        return zero + tuple(_check_emergency_floor(evidence))
+    return zero + tuple(_check_trade(swap, evidence) for swap in trades) + tuple(_check_windows(evidence))
+
+
+def _check_minimum(swap: Action) -> Iterator[Finding]:
+    unit = f"{swap.token_out.id if swap.token_out else 'token'} base units"[:24]
+    yield RULER.at_least("min_out_zero", _pair(swap), observed=swap.minimum_out, limit=1, unit=unit)
+
+
+def _pair(swap: Action) -> str:
+    return f"{swap.token.id} to {swap.token_out.id if swap.token_out else 'unknown'}"
+
+
+def _check_trade(swap: Action, evidence: Evidence) -> Finding:
+    """How far the minimum out lies below the oracle's value of what is sold; unknown without an oracle price."""
+    limit = evidence.policy.slippage.max_trade_slippage_bps
+    try:
+        paid = oracle_value(swap.token, swap.amount, evidence)
+        floor = oracle_value(swap.token_out, swap.minimum_out, evidence)
+    except StaleOrDisputed:
+        return RULER.at_most("trade_slippage", _pair(swap), observed=None, limit=limit, unit="bps")
+    below = EXACT.multiply(divide(EXACT.subtract(paid, floor), paid), Decimal(BPS_PER_ONE)) if paid > 0 else None
+    return RULER.at_most("trade_slippage", _pair(swap), observed=below, limit=limit, unit="bps")
+
+
+def _check_windows(evidence: Evidence) -> Iterator[Finding]:
+    limits, used, ours = evidence.policy.slippage, evidence.budget, slippage_usd(evidence)
+    for code, subject, spent, limit in (
+        ("day_slippage", "24 hours", used.slippage_day_usd, limits.max_day_slippage_usd),
+        ("week_slippage", "7 days", used.slippage_week_usd, limits.max_week_slippage_usd),
+    ):
+        yield RULER.at_most(code, subject, observed=EXACT.add(spent, ours), limit=limit, unit="usd")
+
+
+def _check_emergency_floor(evidence: Evidence) -> Iterator[Finding]:
+    """Per pool: all minimum outs against what the simulation saw the pool pay.
+
+    The oracle does not count here: where it is stale or the peg is broken it would close the only way out. The
+    simulation's own tolerance is granted too, since a market that improves between quote and send must not.
+    """
+    limits = evidence.policy
+    allowed = min(limits.slippage.emergency_floor_bps + limits.simulation.max_delta_tolerance_bps, BPS_PER_ONE)
+    for (pool, token), minimum in _minimums_by_pool(evidence).items():
+        paid = max(-evidence.simulation.delta_of(pool, token), 0)
+        observed, floor = (minimum, scale_down_bps(paid, allowed)) if paid else (None, 0)
+        yield RULER.at_least("emergency_floor", pool, observed=observed, limit=floor, unit="base units")
+
+
+def _minimums_by_pool(evidence: Evidence) -> dict[tuple[str, str], int]:
+    minimums: dict[tuple[str, str], int] = defaultdict(int)
+    for swap in swaps(evidence):
+        if swap.venue is not None and swap.token_out is not None:
+            minimums[swap.venue.pool, swap.token_out.address] += swap.minimum_out
+    return minimums
