@@ -97,6 +97,12 @@ class Rpc:
                 raise RpcError(f"the node at {self.url} refused {method}: {answer['error']}")
         return [answer["result"] for answer in answers]
 
+    def head(self) -> dict[str, Any]:
+        """The newest block's header, in the node's own spelling."""
+        with_transactions = False
+        header: dict[str, Any] = self.call("eth_getBlockByNumber", "latest", with_transactions)
+        return header
+
     def close(self) -> None:
         self._client.close()
 
@@ -111,7 +117,7 @@ class LocalNode:
         self.rpc = Rpc(self.rpc_url)
         command = [str(binary), "--host", LOOPBACK, "--port", str(self.port), "--chain-id", str(CHAIN_ID), "--quiet"]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  # a fixed script; the binary is the user's own choice
             ["/bin/sh", "-c", _GUARDIAN, "anvil-guardian", *command, *arguments],
             stdin=subprocess.PIPE,
             stdout=self._log,
@@ -180,7 +186,7 @@ def _claim_port(port: int | None) -> int:
             probe.bind((LOOPBACK, port or 0))
         except OSError as error:
             raise ConfigurationInvalid(
-                f"port {port} on {LOOPBACK} cannot be used ({error.strerror}); stop what holds it or choose another port"
+                f"port {port} on {LOOPBACK} is not free ({error.strerror}); stop what holds it or choose another port"
             ) from error
         chosen: int = probe.getsockname()[1]
         return chosen

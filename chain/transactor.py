@@ -88,9 +88,7 @@ class Transactor:
                 for read in reads
             ]
         )
-        return [
-            decode(_types(read.outputs), bytes.fromhex(data[2:])) for read, data in zip(reads, raw, strict=True)
-        ]
+        return [decode(_types(read.outputs), bytes.fromhex(data[2:])) for read, data in zip(reads, raw, strict=True)]
 
     def read_integers(self, *reads: Read) -> list[int]:
         """The first output of each read, which must be an integer."""
@@ -100,20 +98,22 @@ class Transactor:
         return [str(answer[0]) for answer in self.read(*(read._replace(outputs="(address)") for read in reads))]
 
     def head_time(self) -> int:
-        return int(self._rpc.call("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+        return int(self._rpc.head()["timestamp"], 16)
 
     def mine(self, *, timestamp: int | None = None, base_fee_wei: int = CALM_BASE_FEE_WEI) -> None:
         """Raises InvariantBroken when any queued transaction reverted: a world half moved is worth nothing."""
         queue, self._queue, self._nonces = self._queue, [], {}
-        self._rpc.call("evm_setAutomine", False)
+        self._set_automine(enabled=False)
         try:
             hashes = self._rpc.batch([("eth_sendTransaction", (item.fields,)) for item in queue])
             at = self.head_time() + BLOCK_SECONDS if timestamp is None else timestamp
             self._rpc.call("evm_setNextBlockTimestamp", at)
             self._rpc.call("anvil_setNextBlockBaseFeePerGas", hex(base_fee_wei))
             self._rpc.call("evm_mine")
+            # Left alone, the base fee of a quiet chain would decay to nothing and gas would look free.
+            self._rpc.call("anvil_setNextBlockBaseFeePerGas", hex(base_fee_wei))
         finally:
-            self._rpc.call("evm_setAutomine", True)
+            self._set_automine(enabled=True)
         self._check(queue, hashes)
 
     def _enqueue(self, sender: str, target: str | None, data: str, *, value_wei: int, gas: int, label: str) -> int:
@@ -133,11 +133,15 @@ class Transactor:
         self._queue.append(_Queued(fields if target is None else {**fields, "to": target}, label))
         return nonce
 
+    def _set_automine(self, *, enabled: bool) -> None:
+        self._rpc.call("evm_setAutomine", enabled)
+
     def _check(self, queue: list[_Queued], hashes: list[str]) -> None:
         receipts = {r["transactionHash"]: r for r in self._rpc.call("eth_getBlockReceipts", "latest")}
         for item, transaction_hash in zip(queue, hashes, strict=True):
             receipt = receipts.get(transaction_hash)
+            subject = f"{item.label} by {item.fields['from']}"
             if receipt is None:
-                raise InvariantBroken(f"{item.label} by {item.fields['from']} was not mined in the next block")
+                raise InvariantBroken(f"{subject} was not mined in the next block")
             if receipt["status"] != "0x1":
-                raise InvariantBroken(f"{item.label} by {item.fields['from']} reverted with {receipt['gasUsed']} gas used")
+                raise InvariantBroken(f"{subject} reverted with {receipt['gasUsed']} gas used")

@@ -20,6 +20,7 @@ ZERO: Final = "0x" + "00" * 20
 USD_UNIT: Final = 10**8
 VARIABLE_RATE: Final = 2  # DataTypes.InterestRateMode.VARIABLE
 MARKET_ID: Final = "local"
+BORROWABLE: Final = True
 _POOL_LIBRARIES: Final = (
     "SupplyLogic",
     "BorrowLogic",
@@ -113,7 +114,7 @@ def _list_reserves(site: Site, *, provider: str, pool: str, configurator: str) -
             LIQUIDATION_THRESHOLD_BPS,
             LIQUIDATION_BONUS_BPS,
         )
-        site.send(configurator, "setReserveBorrowing(address,bool)", asset, True)
+        site.send(configurator, "setReserveBorrowing(address,bool)", asset, BORROWABLE)
         site.send(configurator, "setReserveFactor(address,uint256)", asset, round(token.reserve_factor * 10_000))
     site.mine()
 

@@ -1,50 +1,36 @@
 """Builds the local chain from nothing on a fresh node: tokens, protocols, treasury; returns its manifest.
 
-`python -m chain.world_build` prints the catalog of that world as config/strategies.toml.
+`python -m chain.world_build > config/strategies.toml` renews the catalog that the repository carries.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, TextIO
 
-from chain.anvil import CHAIN_ID, LocalNode, Rpc
+from chain.anvil import LocalNode, Rpc
 from chain.transactor import Read, encode_call
 from chain.world_aave import AaveMarket, build_aave, supply_treasury
 from chain.world_artifacts import multicall3_bytecode, permit2_runtime_code
+from chain.world_catalog import MULTICALL3, PERMIT2, SafeContracts, describe_catalog, render_toml
 from chain.world_manifest import GENESIS_TIME, WORLD_FORMAT, Actors, DebtToken, Manifest
 from chain.world_parameters import (
     ACTOR_ETHER,
-    HEARTBEAT_SECONDS,
     ISSUER_TOKENS_USD,
     TOKENS,
     TREASURY_CASH,
-    VAULTS,
     TokenParameters,
 )
 from chain.world_site import Site, base_units
 from chain.world_uniswap import Exchange, build_uniswap
 from chain.world_vaults import build_vaults
-from domain.market import Catalog, Contracts, Strategy, StrategyKind, Token
 
 BUILD_GAS_LIMIT: Final = 10**12
 BUILD_ARGUMENTS: Final = ("--timestamp", str(GENESIS_TIME), "--gas-limit", str(BUILD_GAS_LIMIT), "--order", "fifo")
-MULTICALL3: Final = "0xca11bde05977b3631167028862be2a173976ca11"  # https://github.com/mds1/multicall
-PERMIT2: Final = "0x000000000022d473030f116ddee9f6b43ac78ba3"  # https://github.com/Uniswap/permit2
 ZERO: Final = "0x" + "00" * 20
 SAFE_SETUP: Final = "setup(address[],uint256,address,bytes,address,address,uint256,address)"
 CREATE_SAFE: Final = "createProxyWithNonce(address,bytes,uint256)"
-VAULT_DECIMALS: Final = 18
-
-
-class SafeContracts(NamedTuple):
-    """Safe 1.4.1 and the treasury's own account."""
-
-    singleton: str
-    factory: str
-    fallback_handler: str
-    multisend_call_only: str
-    account: str
 
 
 def build_world(rpc: Rpc, progress: Callable[[str], None]) -> Manifest:
@@ -130,13 +116,13 @@ def _fund_treasury(site: Site, account: str) -> None:
 def _manifest(
     site: Site, *, market: AaveMarket, exchange: Exchange, vaults: dict[str, str], safe: SafeContracts
 ) -> Manifest:
-    head = site.rpc.call("eth_getBlockByNumber", "latest", False)
+    head = site.rpc.head()
     return Manifest(
         format=WORLD_FORMAT,
         state_sha256="0" * 64,
         head_number=int(head["number"], 16),
         head_time=int(head["timestamp"], 16),
-        catalog=_catalog(site, market=market, exchange=exchange, vaults=vaults, safe=safe),
+        catalog=describe_catalog(site, market=market, exchange=exchange, vaults=vaults, safe=safe),
         actors=site.actors,
         debt_tokens=tuple(DebtToken(token=token, address=address) for token, address in market.debts.items()),
         aave_provider=market.provider,
@@ -150,70 +136,15 @@ def _manifest(
     )
 
 
-def _catalog(
-    site: Site, *, market: AaveMarket, exchange: Exchange, vaults: dict[str, str], safe: SafeContracts
-) -> Catalog:
-    contracts = Contracts(
-        aave_pool=market.pool,
-        aave_data_provider=market.data_provider,
-        swap_router=exchange.router,
-        quoter=exchange.quoter,
-        multicall=MULTICALL3,
-        multisend_call_only=safe.multisend_call_only,
-        permit2=PERMIT2,
-    )
-    return Catalog(
-        chain_id=CHAIN_ID,
-        account=safe.account,
-        operator=site.operator,
-        reserve_token="usdc",  # noqa: S106  # an id, not a secret
-        native_token="weth",  # noqa: S106
-        contracts=contracts,
-        tokens=tuple(_token(site, token) for token in TOKENS),
-        strategies=(*_aave_strategies(market), *_vault_strategies(vaults)),
-        venues=exchange.venues,
-    )
+def main() -> None:
+    with LocalNode(arguments=BUILD_ARGUMENTS) as node:
+        manifest = build_world(node.rpc, lambda step: _say(sys.stderr, step))
+    _say(sys.stdout, render_toml(manifest.catalog))
 
 
-def _token(site: Site, token: TokenParameters) -> Token:
-    return Token(
-        id=token.id,
-        address=site.tokens[token.id],
-        decimals=token.decimals,
-        issuer=token.issuer,
-        feed=site.feeds[token.id],
-        feed_heartbeat_seconds=HEARTBEAT_SECONDS,
-        is_stable=token.is_stable,
-    )
+def _say(stream: TextIO, text: str) -> None:
+    stream.write(text.rstrip() + "\n")
 
 
-def _aave_strategies(market: AaveMarket) -> tuple[Strategy, ...]:
-    return tuple(
-        Strategy(
-            id=f"aave-{token.id}",
-            kind=StrategyKind.AAVE_V3,
-            protocol="aave-v3",
-            token=token.id,
-            contract=market.pool,
-            receipt=market.receipts[token.id],
-            receipt_decimals=token.decimals,
-            factors=("chainlink",),
-        )
-        for token in TOKENS
-    )
-
-
-def _vault_strategies(vaults: dict[str, str]) -> tuple[Strategy, ...]:
-    return tuple(
-        Strategy(
-            id=vault.id,
-            kind=StrategyKind.ERC4626,
-            protocol=vault.protocol,
-            token=vault.token,
-            contract=vaults[vault.id],
-            receipt=vaults[vault.id],
-            receipt_decimals=VAULT_DECIMALS,
-            factors=vault.factors,
-        )
-        for vault in VAULTS
-    )
+if __name__ == "__main__":
+    main()

@@ -45,4 +45,5 @@ class Site:
 
 def base_units(token_id: str, tokens: float) -> int:
     """Whole tokens to base units; for parameters, never for somebody's balance."""
-    return int(tokens * 10**6) * 10 ** token_parameters(token_id).decimals // 10**6
+    unit: int = 10 ** token_parameters(token_id).decimals
+    return int(tokens * 10**6) * unit // 10**6
