@@ -11,7 +11,14 @@ from typing import Final, Protocol
 
 from chain.client import BroadcastAnswer, BroadcastOutcome, MinedTransaction
 from chain.logs import net_transfers
-from domain.errors import BroadcastUnknown, ChainUnavailable, ExecutionFailed, InvariantBroken, SigningRefused
+from domain.errors import (
+    BroadcastUnknown,
+    ChainUnavailable,
+    ExecutionFailed,
+    InvariantBroken,
+    SigningRefused,
+    UnknownSubject,
+)
 from domain.plan import RebalancePlan
 from domain.ports import BlockHeader, Clock, ExecutionJournal, Sender, Signer
 from domain.transaction import (
@@ -65,15 +72,25 @@ class JournalSender(Sender):
         self._confirmations = confirmations
         self._on_step = on_step
 
-    def settle(self, plan: RebalancePlan, certificate: Certificate) -> Receipt:
+    def progress(self, batch_digest: str) -> Intent | None:
+        return self._journal.find(batch_digest)
+
+    def start(self, plan: RebalancePlan) -> Intent:
         intent = self._journal.plan(self._new_intent(plan))
         self._on_step("after_plan")
+        return intent
+
+    def settle(self, plan: RebalancePlan, certificate: Certificate) -> Receipt:
+        intent = self.start(plan)
         if intent.status is IntentStatus.PLANNED:
             intent = self._sign(intent, plan, certificate)
-        if intent.status in TERMINAL_STATUSES:
-            return self._final_receipt(intent)
-        self._broadcast(intent)
-        return self._await_receipt(intent)
+        return self._finish(intent)
+
+    def resume(self, batch_digest: str) -> Receipt:
+        intent = self._found(batch_digest)
+        if intent.status is IntentStatus.PLANNED:
+            raise ExecutionFailed(f"batch {batch_digest} is planned but not signed, and resuming signs nothing")
+        return self._finish(intent)
 
     def reconcile(self) -> tuple[Intent, ...]:
         """Never signs. Looks for receipts, sends stored bytes again while their plan is valid, drops what expired."""
@@ -81,10 +98,17 @@ class JournalSender(Sender):
             if intent.signed is None:
                 self._expire_if_due(intent)
             else:
-                self._finish(intent)
+                self._look_after(intent)
         return tuple(self._journal.open_intents())
 
-    def _finish(self, intent: Intent) -> None:
+    def _finish(self, intent: Intent) -> Receipt:
+        if intent.status in TERMINAL_STATUSES:
+            return self._final_receipt(intent)
+        self._broadcast(intent)
+        return self._await_receipt(intent)
+
+    def _look_after(self, intent: Intent) -> None:
+        """One look and at most one broadcast, without waiting."""
         if self._record_if_mined(intent) is not None:
             return
         if not self._is_expired(intent):
@@ -125,27 +149,30 @@ class JournalSender(Sender):
     def _assign_nonce(self, intent: Intent) -> Intent:
         if intent.nonce is not None:
             return intent
-        self._refuse_while_another_is_open(intent)
         nonce = self._node.nonce(intent.sender)
+        self._refuse_while_another_is_open(intent, mined_nonces=nonce)
         highest = self._journal.highest_nonce(chain_id=intent.chain_id, sender=intent.sender)
         if highest is not None and nonce <= highest:
             raise ChainUnavailable(
-                f"the node says {intent.sender} has used {nonce} nonces, but the journal knows nonce {highest} as mined: "
+                f"the node says {intent.sender} has used {nonce} nonces, but nonce {highest} is in the journal: "
                 "the node lags, or its chain was reset or reorganized"
             )
         assigned = self._journal.assign_nonce(intent.batch_digest, nonce=nonce)
         self._on_step("after_assign_nonce")
         return assigned
 
-    def _refuse_while_another_is_open(self, intent: Intent) -> None:
+    def _refuse_while_another_is_open(self, intent: Intent, *, mined_nonces: int) -> None:
         """Its nonce comes first: whatever is sent after it waits for it, or takes its place."""
         for other in self._journal.open_intents():
             is_same_sender = (other.chain_id, other.sender) == (intent.chain_id, intent.sender)
-            if is_same_sender and other.batch_digest != intent.batch_digest and other.nonce is not None:
-                raise BroadcastUnknown(
-                    f"batch {other.batch_digest} with nonce {other.nonce} of {other.sender} is still open "
-                    f"({other.status}); it must be settled before batch {intent.batch_digest}"
-                )
+            if not is_same_sender or other.nonce is None or other.nonce < mined_nonces:
+                continue
+            if other.signed is None and self._expire_if_due(other):
+                continue
+            raise BroadcastUnknown(
+                f"batch {other.batch_digest} with nonce {other.nonce} of {other.sender} is still open "
+                f"({other.status}); it must be settled before batch {intent.batch_digest}"
+            )
 
     def _broadcast(self, intent: Intent) -> None:
         """Hand the stored bytes to the node; every answer but a clear refusal leads to looking for the receipt."""
@@ -192,8 +219,7 @@ class JournalSender(Sender):
         if self._node.receipt(_signed(intent).transaction_hash) is not None:
             return  # it was mined meanwhile, or waits for its confirmations
         if self._is_expired(intent):
-            self._journal.mark(intent.batch_digest, IntentStatus.EXPIRED)
-            return
+            return  # how an operator frees the nonce of a batch that expired in flight; it stays open for the eye
         raise InvariantBroken(
             f"nonce {intent.nonce} of {intent.sender} was used by a transaction that the journal does not know, "
             f"expected {_signed(intent).transaction_hash} of batch {intent.batch_digest}"
@@ -238,7 +264,7 @@ class JournalSender(Sender):
     def _found(self, batch_digest: str) -> Intent:
         intent = self._journal.find(batch_digest)
         if intent is None:
-            raise InvariantBroken(f"batch {batch_digest} vanished from the execution journal")
+            raise UnknownSubject(f"batch {batch_digest} is not in the execution journal")
         return intent
 
 
