@@ -1,0 +1,96 @@
+"""Verdicts and batches as plain text, from codes, numbers and decoded bytes; never from a model's words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from domain.market import Catalog
+from domain.plan import RebalancePlan
+from domain.units import to_tokens
+from domain.verdict import Finding, Verdict
+from guards.actions import Action, ActionKind, read_action
+from guards.decode import decode_batch
+from guards.finding import text
+
+COLUMNS: Final = ("guard", "code", "subject", "observed", "limit", "unit", "headroom", "result")
+MAX_NAMED: Final = 3
+
+
+def verdict_rows(verdict: Verdict) -> list[tuple[str, ...]]:
+    """One row per finding in the order of COLUMNS, denials first."""
+    return [_row(finding) for finding in sorted(verdict.findings, key=lambda finding: finding.passed)]
+
+
+def summary_rows(verdict: Verdict) -> list[tuple[str, ...]]:
+    """The same, but of the rows that simply passed only one per code: the first, as guards list them."""
+    shown: list[Finding] = []
+    seen: set[str] = set()
+    for finding in verdict.findings:
+        if not finding.passed or finding.waived or finding.code not in seen:
+            shown.append(finding)
+        seen.add(finding.code)
+    return [_row(finding) for finding in sorted(shown, key=lambda finding: finding.passed)]
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    result = "waived" if finding.waived else "pass" if finding.passed else "deny"
+    headroom = finding.headroom or ""
+    return (
+        finding.guard,
+        finding.code,
+        finding.subject,
+        finding.observed,
+        finding.limit,
+        finding.unit,
+        headroom,
+        result,
+    )
+
+
+def verdict_sentence(verdict: Verdict) -> str:
+    """What was decided and, when denied, by which codes with what observed against which limit."""
+    kind = "exit" if verdict.is_exit else "batch"
+    if verdict.denials:
+        named = [f"{d.code} ({d.subject}: {d.observed} {d.unit}, limit {d.limit})" for d in verdict.denials[:MAX_NAMED]]
+        more = len(verdict.denials) - len(named)
+        return f"Denied: {'; '.join(named)}{f'; and {more} more' if more else ''}."
+    waived = sum(finding.waived for finding in verdict.findings)
+    tail = f", {waived} waived because it is a way out" if waived else ""
+    waits = "; it waits for a human" if verdict.needs_approval else ""
+    return f"Passed: {kind} within {len(verdict.findings) - waived} measured limits{tail}{waits}."
+
+
+def describe_batch(plan: RebalancePlan, *, catalog: Catalog) -> str:
+    """What a human consents to, read back from the envelope's bytes, one call per line."""
+    batch = decode_batch(plan.envelope, catalog=catalog)
+    lines = []
+    for call in batch.calls:
+        action = read_action(call, catalog)
+        lines.append(f"UNREADABLE call to {call.target}" if action is None else _describe(action))
+    return "\n".join((*lines, f"at most {plan.fee_cap_wei} wei of gas, until {_minute(plan.expires_at)}"))
+
+
+def _minute(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _describe(action: Action) -> str:
+    if action.kind is ActionKind.SWAP and action.token_out is not None:
+        least = text(to_tokens(action.minimum_out, action.token_out.decimals))
+        venue = action.venue.id if action.venue else "an UNKNOWN venue"
+        return f"swap {_amount(action)} for at least {least} {action.token_out.id} on {venue}"
+    if action.kind is ActionKind.APPROVE:
+        return f"approve {_amount(action)} for {action.spender}"
+    strategy = action.strategy.id if action.strategy else "an UNKNOWN strategy"
+    if action.kind is ActionKind.REDEEM and action.strategy is not None:
+        return f"redeem {text(to_tokens(action.amount, action.strategy.receipt_decimals))} shares of {strategy}"
+    if action.is_whole:
+        return f"withdraw all {action.token.id} from {strategy}"
+    return f"{action.kind.value} {_amount(action)} {'from' if action.kind is ActionKind.WITHDRAW else 'to'} {strategy}"
+
+
+def _amount(action: Action) -> str:
+    tokens: Decimal = to_tokens(action.amount, action.token.decimals)
+    return f"{text(tokens)} {action.token.id}"
