@@ -16,6 +16,9 @@ from domain.market import Catalog
 from domain.policy import Policy
 
 CONFIG_DIRECTORY: Final = Path(__file__).parent.parent / "config"
+DATABASE_FILE: Final = "autofi.db"
+POLICY_FILE: Final = "policy.toml"
+STRATEGIES_FILE: Final = "strategies.toml"
 MAX_CONFIG_BYTES: Final = 1_000_000
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -32,8 +35,10 @@ class Settings(BaseSettings):
     live_confirmed: bool = False
     """The second of the two settings that live mode needs."""
     user: str = Field(default="operator", pattern=r"^[a-z][a-z0-9_.@-]{0,39}$")
-    policy: Path = CONFIG_DIRECTORY / "policy.toml"
-    strategies: Path = CONFIG_DIRECTORY / "strategies.toml"
+    policy: Path | None = None
+    """Default: policy.toml in home, where `autofi init` put a copy to edit."""
+    strategies: Path | None = None
+    """Default: strategies.toml in home, where `autofi init` wrote the account."""
     database_url: str | None = None
     rpc_url: str | None = None
     keystore: Path | None = None
@@ -47,12 +52,24 @@ class Settings(BaseSettings):
 
     @field_validator("home", "cache", "policy", "strategies", mode="after")
     @classmethod
-    def _expand(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+    def _expand(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
 
     @property
     def database(self) -> str:
-        return self.database_url or f"sqlite:///{self.home / 'autofi.db'}"
+        return self.database_url or f"sqlite:///{self.home / DATABASE_FILE}"
+
+    @property
+    def policy_path(self) -> Path:
+        return self.policy or _first_existing(self.home / POLICY_FILE, CONFIG_DIRECTORY / POLICY_FILE)
+
+    @property
+    def strategies_path(self) -> Path:
+        return self.strategies or _first_existing(self.home / STRATEGIES_FILE, CONFIG_DIRECTORY / STRATEGIES_FILE)
+
+
+def _first_existing(preferred: Path, fallback: Path) -> Path:
+    return preferred if preferred.exists() else fallback
 
 
 def load_settings(**overrides: object) -> Settings:

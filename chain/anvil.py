@@ -112,7 +112,7 @@ class LocalNode:
 
     def __init__(self, *, port: int | None = None, arguments: Sequence[str] = ()) -> None:
         binary = find_anvil()
-        self.port = _claim_port(port)
+        self.port = claim_port(port)
         self.rpc_url = f"http://{LOOPBACK}:{self.port}"
         self.rpc = Rpc(self.rpc_url)
         command = [str(binary), "--host", LOOPBACK, "--port", str(self.port), "--chain-id", str(CHAIN_ID), "--quiet"]
@@ -178,7 +178,7 @@ class LocalNode:
         return self._log.read().decode(errors="replace").strip()[-400:] or "it said nothing"
 
 
-def _claim_port(port: int | None) -> int:
+def claim_port(port: int | None) -> int:
     """The port asked for, or a free one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -89,10 +89,22 @@ def open_world(
     The warm-up runs once per key on a running world and may write files into its `extra_dir`.
     Raises ConfigurationInvalid for a missing part, a busy port or a damaged cache.
     """
-    folder = _built(cache, progress)
-    if warmup is not None:
-        folder = _warmed(folder, warmup=warmup, key=warmup_key, progress=progress)
+    folder = prepare_world(cache=cache, progress=progress, warmup=warmup, warmup_key=warmup_key)
     return _boot(folder, port=port)
+
+
+def prepare_world(
+    *,
+    cache: Path,
+    progress: Progress = lambda _: None,
+    warmup: Warmup | None = None,
+    warmup_key: str = "",
+) -> Path:
+    """The folder with state and manifest, built and warmed up first when the cache lacks it. Raises as open_world."""
+    folder = _built(cache, progress)
+    if warmup is None:
+        return folder
+    return _warmed(folder, warmup=warmup, key=warmup_key, progress=progress)
 
 
 def _built(cache: Path, progress: Progress) -> Path:

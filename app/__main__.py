@@ -1,0 +1,5 @@
+"""`python -m app` is `autofi`."""
+
+from app.cli import main
+
+main()

@@ -1,0 +1,90 @@
+"""`autofi audit`: read the decision trail, prove it, take it along. Needs the database only, no chain and no model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.console import print_json, print_table, say
+
+commands = typer.Typer(help="Read, prove and export the decision audit trail.", no_args_is_help=True)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print data instead of tables.")]
+HomeOption = Annotated[Path | None, typer.Option("--home", help="State directory (AUTOFI_HOME).")]
+
+
+@commands.command("list")
+def list_entries(
+    *,
+    kind: Annotated[str | None, typer.Option(help="Only entries of this kind, for example `run`.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many, newest first.")] = 50,
+    as_json: JsonFlag = False,
+    home: HomeOption = None,
+) -> None:
+    """List the journal's entries, newest first."""
+    from app.stores import open_stores
+
+    with open_stores(home=home) as stores:
+        entries = list(stores.journal.entries(kind=kind, limit=limit))
+    if as_json:
+        print_json(list(entries))
+        return
+    rows = [
+        (str(e.sequence), f"{e.recorded_at:%Y-%m-%d %H:%M:%S}", e.kind, e.subject, e.entry_hash[:16]) for e in entries
+    ]
+    print_table("journal", ("#", "time", "kind", "subject", "hash"), rows, empty="no entries; `autofi run` makes one")
+
+
+@commands.command("show")
+def show(
+    run_id: Annotated[str, typer.Argument(help="The run to show; `autofi runs` lists them.")],
+    *,
+    as_json: JsonFlag = False,
+    home: HomeOption = None,
+) -> None:
+    """Show one run's whole record: inputs, decisions, verdict table, transaction."""
+    from app.render import print_record
+    from app.stores import open_stores
+    from domain.errors import UnknownSubject
+
+    with open_stores(home=home) as stores:
+        record = stores.runs.record(run_id)
+    if record is None:
+        raise UnknownSubject(f"run {run_id!r} has no record; `autofi runs` lists the runs")
+    if as_json:
+        print_json(record)
+        return
+    print_record(record)
+
+
+@commands.command("verify")
+def verify(*, as_json: JsonFlag = False, home: HomeOption = None) -> None:
+    """Walk the hash chain over all records; exit code 1 when a link does not hold."""
+    from app.verification import verify_journal
+
+    result = verify_journal(home=home)
+    if as_json:
+        print_json(result)
+    elif result.is_verified:
+        say(f"[bold green]VERIFIED[/bold green] {result.entries} entries, head {result.head[:16]}")
+    else:
+        say(f"[bold red]BROKEN[/bold red] at entry {result.broken_sequence}: {result.problem}")
+    if not result.is_verified:
+        raise typer.Exit(1)
+
+
+@commands.command("export")
+def export(
+    target: Annotated[Path, typer.Argument(help="File to write; one JSON object a line.")],
+    *,
+    home: HomeOption = None,
+) -> None:
+    """Write every entry with its body as JSON lines, oldest first."""
+    from app.stores import open_stores
+    from app.verification import export_journal
+
+    with open_stores(home=home) as stores:
+        count = export_journal(stores.journal, target)
+    say(f"{count} entries written to {target}")

@@ -1,0 +1,65 @@
+"""Every store over one database, opened together; enough for commands that need neither chain nor model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.settings import DATABASE_FILE, Settings, load_policy, load_settings
+from domain.errors import ConfigurationInvalid
+from memory.approvals import SqlApprovalStore
+from memory.artifacts import SqlArtifactStore
+from memory.budgets import SqlBudgetLedger
+from memory.database import Database, open_database
+from memory.execution_journal import SqlExecutionJournal
+from memory.journal import SqlJournal
+from memory.observations import SqlObservationStore
+from memory.runs import SqlRunStore
+from memory.trading_state import SqlTradingStateStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    database: Database
+    approvals: SqlApprovalStore
+    artifacts: SqlArtifactStore
+    budgets: SqlBudgetLedger
+    execution: SqlExecutionJournal
+    journal: SqlJournal
+    observations: SqlObservationStore
+    runs: SqlRunStore
+    trading_state: SqlTradingStateStore
+
+
+@contextmanager
+def open_stores(*, home: Path | None = None, settings: Settings | None = None) -> Iterator[Stores]:
+    """Raises ConfigurationInvalid when this home was never set up, or holds a database of another version."""
+    settings = settings or load_settings(home=home)
+    require_home(settings)
+    database = open_database(settings.database)
+    try:
+        yield make_stores(database, settings)
+    finally:
+        database.close()
+
+
+def make_stores(database: Database, settings: Settings) -> Stores:
+    policy = load_policy(settings.policy_path)
+    return Stores(
+        database=database,
+        approvals=SqlApprovalStore(database, requires_four_eyes=policy.approval.requires_four_eyes),
+        artifacts=SqlArtifactStore(database),
+        budgets=SqlBudgetLedger(database),
+        execution=SqlExecutionJournal(database),
+        journal=SqlJournal(database),
+        observations=SqlObservationStore(database),
+        runs=SqlRunStore(database),
+        trading_state=SqlTradingStateStore(database),
+    )
+
+
+def require_home(settings: Settings) -> None:
+    if settings.database_url is None and not (settings.home / DATABASE_FILE).is_file():
+        raise ConfigurationInvalid(f"nothing is set up in {settings.home}; run `autofi init` (or set AUTOFI_HOME)")

@@ -1,0 +1,42 @@
+"""Proving and exporting the journal; the SQLite path loads neither SQLAlchemy nor a model library."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from app.settings import DATABASE_FILE, load_settings
+
+if TYPE_CHECKING:
+    from domain.run import Verification
+    from memory.journal import SqlJournal
+
+EXPORT_LIMIT: Final = 10_000_000
+
+
+def verify_journal(*, home: Path | None = None) -> Verification:
+    """Walk every link. Raises ConfigurationInvalid or StoreUnavailable."""
+    settings = load_settings(home=home)
+    if settings.database_url is None:
+        from domain.errors import ConfigurationInvalid
+        from memory.journal_verify import verify_file
+
+        file = settings.home / DATABASE_FILE
+        if not file.is_file():
+            raise ConfigurationInvalid(f"nothing is set up in {settings.home}; run `autofi init`")
+        return verify_file(file)
+    from app.stores import open_stores
+
+    with open_stores(settings=settings) as stores:
+        return stores.journal.verify()
+
+
+def export_journal(journal: SqlJournal, target: Path) -> int:
+    """One JSON object a line: the entry's fields and its body. Returns how many."""
+    entries = journal.entries(limit=EXPORT_LIMIT)
+    with target.open("w", encoding="utf-8") as file:
+        for entry in entries:
+            body = json.loads(journal.body(entry.sequence))
+            file.write(json.dumps({**entry.model_dump(mode="json"), "body": body}, ensure_ascii=False) + "\n")
+    return len(entries)
