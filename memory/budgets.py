@@ -111,10 +111,10 @@ class SqlBudgetLedger:
             books.append(connection, Book.BUDGET, kind=kind, subject=batch_digest, body=b"{}", at=at)
 
     def _used(self, connection: Connection, at: datetime) -> BudgetState:
-        links = _needed(connection, at)
-        first = links[0] if links else None
-        is_beginning = first is None or first.sequence == 1
-        start = genesis(Book.BUDGET) if is_beginning or first is None else Head(first.sequence - 1, first.previous_hash)
+        first = _first_needed(connection, at)
+        links = tuple(books.links(connection, Book.BUDGET, _C.sequence >= first))
+        is_beginning = first == 1 or not links
+        start = genesis(Book.BUDGET) if is_beginning else Head(first - 1, links[0].previous_hash)
         head, anchor = books.head_of(connection, Book.BUDGET), self._database.anchored(Book.BUDGET)
         problem = walk(links, start=start, head=head, anchor=anchor).problem
         if problem is not None:
@@ -122,8 +122,8 @@ class SqlBudgetLedger:
         return used(fold(links), at=at)
 
 
-def _needed(connection: Connection, at: datetime) -> Sequence[Link]:
-    """From the entry before the oldest that counts, so that an entry whose time was edited does not hide."""
+def _first_needed(connection: Connection, at: datetime) -> int:
+    """The entry before the oldest that counts: read too, so that one whose time was edited cannot hide."""
     in_book = _C.book == Book.BUDGET
     later = book_entries.alias()
     closing = exists().where(
@@ -136,8 +136,8 @@ def _needed(connection: Connection, at: datetime) -> Sequence[Link]:
     open_ones = select(func.min(_C.sequence)).where(in_book, _C.kind == EntryKind.RESERVE.value, ~closing)
     newest = select(func.max(_C.sequence)).where(in_book)
     found = [connection.execute(query).scalar() for query in (recent, open_ones, newest)]
-    first = min((sequence for sequence in found if sequence is not None), default=1)
-    return tuple(books.links(connection, Book.BUDGET, _C.sequence >= first - 1))
+    oldest = min((sequence for sequence in found if sequence is not None), default=1)
+    return max(oldest - 1, 1)
 
 
 def _about(connection: Connection, subject: str) -> Sequence[Link]:

@@ -1,0 +1,122 @@
+"""The trading state: what cannot be trusted is HALTED."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from domain.verdict import TradingState
+from memory.database import open_database
+from memory.trading_state import SqlTradingStateStore, TradingStateChange
+from tests.builders import NOW
+
+FILE = "autofi.db"
+
+
+@pytest.fixture
+def database(tmp_path):
+    opened = open_database(f"sqlite:///{tmp_path / FILE}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(database):
+    return SqlTradingStateStore(database)
+
+
+def write(store, state, *, minutes: int = 0) -> None:
+    store.write(state, by="alice", reason="a test", at=NOW + timedelta(minutes=minutes))
+
+
+def test_a_state_that_was_never_written_is_halted(store):
+    assert store.read() is TradingState.HALTED
+    assert store.problem() is None
+
+
+def test_the_newest_state_counts_and_survives_a_restart(store, tmp_path):
+    write(store, TradingState.ACTIVE)
+    write(store, TradingState.REDUCING, minutes=1)
+
+    again = open_database(f"sqlite:///{tmp_path / FILE}")
+
+    assert SqlTradingStateStore(again).read() is TradingState.REDUCING
+    again.close()
+
+
+def test_the_first_state_is_not_set_again(store):
+    store.start(TradingState.ACTIVE, by="init", reason="paper mode", at=NOW)
+    write(store, TradingState.HALTED, minutes=1)
+    store.start(TradingState.ACTIVE, by="init", reason="paper mode", at=NOW)
+
+    assert store.read() is TradingState.HALTED
+
+
+def test_every_change_is_kept_with_who_why_and_when(store):
+    write(store, TradingState.ACTIVE)
+    write(store, TradingState.HALTED, minutes=1)
+
+    assert store.history() == (
+        TradingStateChange(state=TradingState.ACTIVE, by="alice", reason="a test", at=NOW),
+        TradingStateChange(state=TradingState.HALTED, by="alice", reason="a test", at=NOW + timedelta(minutes=1)),
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM book_entries WHERE book = 'trading' AND sequence = 2",
+        "DELETE FROM book_entries WHERE book = 'trading'",
+        "UPDATE book_entries SET subject = 'active' WHERE book = 'trading' AND sequence = 2",
+        "UPDATE book_entries SET subject = 'nonsense' WHERE book = 'trading' AND sequence = 2",
+        "DELETE FROM book_heads WHERE book = 'trading'",
+        "DROP TABLE book_entries",
+    ],
+)
+def test_a_tampered_state_is_halted_and_says_why(store, tmp_path, statement):
+    write(store, TradingState.ACTIVE)
+    write(store, TradingState.REDUCING, minutes=1)
+    write_directly(tmp_path, statement)
+
+    assert store.read() is TradingState.HALTED
+    assert store.problem() is not None
+
+
+def write_directly(folder, statement: str) -> None:
+    with closing(sqlite3.connect(folder / FILE, isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER book_entries_no_update")
+        connection.execute("DROP TRIGGER book_entries_no_delete")
+        connection.execute(statement)
+
+
+def test_a_database_rolled_back_to_before_the_halt_is_halted(tmp_path):
+    url = f"sqlite:///{tmp_path / FILE}"
+    database = open_database(url)
+    write(SqlTradingStateStore(database), TradingState.ACTIVE)
+    database.close()
+    shutil.copy(tmp_path / FILE, tmp_path / "copy")
+    database = open_database(url)
+    write(SqlTradingStateStore(database), TradingState.HALTED, minutes=1)
+    database.close()
+    shutil.copy(tmp_path / "copy", tmp_path / FILE)
+
+    database = open_database(url)
+    store = SqlTradingStateStore(database)
+    state, problem = store.read(), store.problem()
+    database.close()
+
+    assert state is TradingState.HALTED
+    assert problem == "entries 2 to 2, noted by the anchor, are gone"
+
+
+def test_a_file_that_is_no_longer_a_database_is_halted(database, store, tmp_path):
+    write(store, TradingState.ACTIVE)
+    database.close()
+    (tmp_path / FILE).write_bytes(b"garbage" * 1000)
+    (tmp_path / f"{FILE}-wal").unlink(missing_ok=True)
+
+    assert store.read() is TradingState.HALTED
