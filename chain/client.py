@@ -12,7 +12,16 @@ from typing import Final, NamedTuple
 
 from eth_abi.exceptions import DecodingError
 
-from chain.logs import Log
+from chain.parsing import (
+    MinedTransaction,
+    SimulatedCall,
+    hex_text,
+    items,
+    parse_receipt,
+    parse_simulated,
+    quantity,
+    text,
+)
 from chain.rpc import JsonRpc, RpcError
 from domain.abi import AGGREGATE_3
 from domain.errors import ChainUnavailable
@@ -45,24 +54,6 @@ class CallRequest(NamedTuple):
         }
 
 
-class SimulatedCall(NamedTuple):
-    succeeded: bool
-    gas_used: int
-    data: str
-    logs: tuple[Log, ...]
-
-
-class MinedTransaction(NamedTuple):
-    """A node's receipt."""
-
-    succeeded: bool
-    block_number: int
-    block_hash: str
-    gas_used: int
-    effective_gas_price_wei: int
-    logs: tuple[Log, ...]
-
-
 class BroadcastOutcome(StrEnum):
     ACCEPTED = "accepted"
     ALREADY_KNOWN = "already_known"  # these bytes are pending or mined: look for the receipt
@@ -93,10 +84,10 @@ class ChainClient(ChainReads):
         try:
             return BlockHeader(
                 chain_id=self._chain_id,
-                number=_quantity(block, "number"),
-                hash=_text(block, "hash"),
-                time=datetime.fromtimestamp(_quantity(block, "timestamp"), tz=UTC),
-                base_fee_wei=_quantity(block, "baseFeePerGas"),
+                number=quantity(block, "number"),
+                hash=text(block, "hash"),
+                time=datetime.fromtimestamp(quantity(block, "timestamp"), tz=UTC),
+                base_fee_wei=quantity(block, "baseFeePerGas"),
             )
         except (ValueError, OverflowError, OSError):
             raise ChainUnavailable(f"node {self._rpc.name} sent an impossible header for block {tag}") from None
@@ -123,15 +114,15 @@ class ChainClient(ChainReads):
         return self._number("eth_getTransactionCount", [address, "latest"])
 
     def code(self, address: str) -> str:
-        return _hex_text(self._result("eth_getCode", [address, "latest"]), "eth_getCode")
+        return hex_text(self._result("eth_getCode", [address, "latest"]), "eth_getCode")
 
     def call(self, request: CallRequest, *, block_number: int) -> ReadResult:
         """The call's answer, or its revert data."""
         answer = self._rpc.read("eth_call", [request.to_rpc(), hex(block_number)])
         if answer.error is None:
-            return ReadResult(succeeded=True, data=_hex_text(answer.result, "eth_call"))
+            return ReadResult(succeeded=True, data=hex_text(answer.result, "eth_call"))
         if answer.error.code == REVERTED_CODE or answer.error.data is not None:
-            return ReadResult(succeeded=False, data=answer.error.data or "0x")
+            return ReadResult(succeeded=False, data=revert_data(answer.error.data))
         raise self._refusal("eth_call", answer.error)
 
     def simulate_v1(self, calls: Sequence[CallRequest], *, head: BlockHeader, seconds: int) -> list[SimulatedCall]:
@@ -145,7 +136,7 @@ class ChainClient(ChainReads):
         blocks = self._result("eth_simulateV1", [options, hex(head.number)])
         if not isinstance(blocks, list) or len(blocks) != 1 or not isinstance(blocks[0], dict):
             raise ChainUnavailable(f"node {self._rpc.name} answered eth_simulateV1 without its one block")
-        results = [_parse_simulated(item) for item in _items(blocks[0], "calls")]
+        results = [parse_simulated(item) for item in items(blocks[0], "calls")]
         if len(results) != len(calls):
             raise ChainUnavailable(f"node {self._rpc.name} simulated {len(results)} of {len(calls)} calls")
         return results
@@ -155,14 +146,7 @@ class ChainClient(ChainReads):
         fields = self._fields("eth_getTransactionReceipt", [transaction_hash])
         if fields is None:
             return None
-        return MinedTransaction(
-            succeeded=_quantity(fields, "status") == 1,
-            block_number=_quantity(fields, "blockNumber"),
-            block_hash=_text(fields, "blockHash"),
-            gas_used=_quantity(fields, "gasUsed"),
-            effective_gas_price_wei=_quantity(fields, "effectiveGasPrice"),
-            logs=tuple(_parse_log(item) for item in _items(fields, "logs")),
-        )
+        return parse_receipt(fields)
 
     def send_raw(self, raw: str) -> BroadcastAnswer:
         """Hand signed bytes to the node, once. Never raises: an unclear answer is UNKNOWN."""
@@ -199,7 +183,7 @@ class ChainClient(ChainReads):
         return result
 
     def _number(self, method: str, params: Sequence[object]) -> int:
-        return _quantity({method: self._result(method, params)}, method)
+        return quantity({method: self._result(method, params)}, method)
 
     def _refusal(self, method: str, error: RpcError) -> ChainUnavailable:
         return ChainUnavailable(f"node {self._rpc.name} refused {method} with code {error.code}: {error.message}")
@@ -226,59 +210,20 @@ def _read_result(*, succeeded: bool, data: bytes) -> ReadResult:
     return ReadResult(succeeded=succeeded, data="0x" + data.hex())
 
 
+def revert_data(raw: str | None) -> str:
+    """Some nodes put a sentence where the revert data belong."""
+    try:
+        return hex_text(raw, "revert data")
+    except ChainUnavailable:
+        return "0x"
+
+
 def _classify(message: str) -> BroadcastOutcome:
-    text = message.lower()
-    if any(phrase in text for phrase in ALREADY_KNOWN):
+    lowered = message.lower()
+    if any(phrase in lowered for phrase in ALREADY_KNOWN):
         return BroadcastOutcome.ALREADY_KNOWN
-    if any(phrase in text for phrase in NONCE_USED):
+    if any(phrase in lowered for phrase in NONCE_USED):
         return BroadcastOutcome.NONCE_USED
-    if any(phrase in text for phrase in NONCE_TAKEN):
+    if any(phrase in lowered for phrase in NONCE_TAKEN):
         return BroadcastOutcome.UNKNOWN
     return BroadcastOutcome.REFUSED
-
-
-def _parse_simulated(item: object) -> SimulatedCall:
-    if not isinstance(item, dict):
-        raise ChainUnavailable("a simulated call came back unreadable")
-    return SimulatedCall(
-        succeeded=_quantity(item, "status") == 1,
-        gas_used=_quantity(item, "gasUsed"),
-        data=_text(item, "returnData"),
-        logs=tuple(_parse_log(log) for log in _items(item, "logs")),
-    )
-
-
-def _parse_log(item: object) -> Log:
-    if not isinstance(item, dict):
-        raise ChainUnavailable("a log came back unreadable")
-    topics = _items(item, "topics")
-    return Log(
-        address=_text(item, "address"),
-        topics=tuple(_hex_text(topic, "topic") for topic in topics),
-        data=_text(item, "data"),
-    )
-
-
-def _quantity(fields: dict[str, object], name: str) -> int:
-    text = _text(fields, name)
-    try:
-        return int(text, 16)
-    except ValueError:
-        raise ChainUnavailable(f"the node's {name} is {text[:80]!r}, expected a hexadecimal quantity") from None
-
-
-def _text(fields: dict[str, object], name: str) -> str:
-    return _hex_text(fields.get(name), name)
-
-
-def _hex_text(value: object, name: str) -> str:
-    if not isinstance(value, str) or not value.startswith("0x"):
-        raise ChainUnavailable(f"the node's {name} is {str(value)[:80]!r}, expected hexadecimal text")
-    return value.lower()
-
-
-def _items(fields: dict[str, object], name: str) -> list[object]:
-    value = fields.get(name)
-    if not isinstance(value, list):
-        raise ChainUnavailable(f"the node's {name} is {type(value).__name__}, expected a list")
-    return value

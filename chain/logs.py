@@ -65,7 +65,12 @@ def _within_int256(amount: int) -> int:
 
 def _is_erc20_event(log: Log, topic: str) -> bool:
     # an ERC-721 event of the same name has a fourth topic and no data
-    return len(log.topics) == ERC20_TOPICS and log.topics[0] == topic and len(log.data) == WORD_CHARACTERS
+    words = (*log.topics, log.data)
+    return (
+        len(log.topics) == ERC20_TOPICS
+        and log.topics[0] == topic
+        and all(len(word) == WORD_CHARACTERS for word in words)
+    )
 
 
 def _address(topic: str) -> str:

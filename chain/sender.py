@@ -9,8 +9,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from chain.client import BroadcastAnswer, BroadcastOutcome, MinedTransaction
+from chain.client import BroadcastAnswer, BroadcastOutcome
 from chain.logs import net_transfers
+from chain.nonces import NonceReads, check_nonce_is_free, expire_if_due, next_nonce, signed_bytes
+from chain.parsing import MinedTransaction
 from domain.errors import (
     BroadcastUnknown,
     ChainUnavailable,
@@ -27,7 +29,6 @@ from domain.transaction import (
     Intent,
     IntentStatus,
     Receipt,
-    SignedTransaction,
     UnsignedTransaction,
 )
 from domain.verdict import Certificate
@@ -39,12 +40,10 @@ Step = Callable[[str], None]
 """Called with the name of each step of the journal as it is passed; tests kill the process there."""
 
 
-class Broadcaster(Protocol):
+class Broadcaster(NonceReads, Protocol):
     """What settling needs of a node; chain.client.ChainClient has it."""
 
     def header(self, block_number: int | None = None) -> BlockHeader: ...
-    def nonce(self, address: str) -> int: ...
-    def receipt(self, transaction_hash: str) -> MinedTransaction | None: ...
     def send_raw(self, raw: str) -> BroadcastAnswer: ...
 
 
@@ -115,7 +114,7 @@ class JournalSender(Sender):
             with contextlib.suppress(ExecutionFailed):  # refused for now: it stays open and is reported as such
                 self._broadcast(intent)
         if self._record_if_mined(intent) is None:
-            self._check_nonce_is_free(intent)
+            check_nonce_is_free(intent, node=self._node, now=self._clock.now())
 
     def _new_intent(self, plan: RebalancePlan) -> Intent:
         return Intent(
@@ -129,58 +128,44 @@ class JournalSender(Sender):
         )
 
     def _sign(self, intent: Intent, plan: RebalancePlan, certificate: Certificate) -> Intent:
-        """A batch that the signer refuses never left and never will."""
+        """A batch that the signer refuses never left and never will; bytes of a faster worker are kept."""
         if self._expire_if_due(intent):
             raise ExecutionFailed(f"batch {intent.batch_digest} expired at {intent.expires_at.isoformat()} unsigned")
         fees = self._quote_fees(plan)
         intent = self._assign_nonce(intent)
+        transaction = _transaction(intent, plan, fees)
         try:
-            signed = self._signer.sign(
-                _transaction(intent, plan, fees), plan=plan, certificate=certificate, now=self._clock.now()
-            )
+            signed = self._signer.sign(transaction, plan=plan, certificate=certificate, now=self._clock.now())
         except SigningRefused:
-            self._journal.mark(intent.batch_digest, IntentStatus.EXPIRED)
-            raise
+            known = self._found(intent.batch_digest)
+            if known.signed is None:
+                self._journal.mark(intent.batch_digest, IntentStatus.EXPIRED)
+                raise
+            return known
         self._on_step("after_sign_before_persist")
-        stored = self._journal.store_signed(intent.batch_digest, signed)
+        return self._store_first(intent, signed)
+
+    def _store_first(self, intent: Intent, signed: SignedTransaction) -> Intent:
+        known = self._found(intent.batch_digest)
+        stored = known if known.signed is not None else self._journal.store_signed(intent.batch_digest, signed)
         self._on_step("after_persist_before_broadcast")
         return stored
 
     def _assign_nonce(self, intent: Intent) -> Intent:
         if intent.nonce is not None:
             return intent
-        nonce = self._node.nonce(intent.sender)
-        self._refuse_while_another_is_open(intent, mined_nonces=nonce)
-        highest = self._journal.highest_nonce(chain_id=intent.chain_id, sender=intent.sender)
-        if highest is not None and nonce <= highest:
-            raise ChainUnavailable(
-                f"the node says {intent.sender} has used {nonce} nonces, but nonce {highest} is in the journal: "
-                "the node lags, or its chain was reset or reorganized"
-            )
+        nonce = next_nonce(intent, journal=self._journal, node=self._node, now=self._clock.now())
         assigned = self._journal.assign_nonce(intent.batch_digest, nonce=nonce)
         self._on_step("after_assign_nonce")
         return assigned
 
-    def _refuse_while_another_is_open(self, intent: Intent, *, mined_nonces: int) -> None:
-        """Its nonce comes first: whatever is sent after it waits for it, or takes its place."""
-        for other in self._journal.open_intents():
-            is_same_sender = (other.chain_id, other.sender) == (intent.chain_id, intent.sender)
-            if not is_same_sender or other.nonce is None or other.nonce < mined_nonces:
-                continue
-            if other.signed is None and self._expire_if_due(other):
-                continue
-            raise BroadcastUnknown(
-                f"batch {other.batch_digest} with nonce {other.nonce} of {other.sender} is still open "
-                f"({other.status}); it must be settled before batch {intent.batch_digest}"
-            )
-
     def _broadcast(self, intent: Intent) -> None:
         """Hand the stored bytes to the node; every answer but a clear refusal leads to looking for the receipt."""
-        if self._node.receipt(_signed(intent).transaction_hash) is not None:
+        if self._node.receipt(signed_bytes(intent).transaction_hash) is not None:
             return
         if self._is_expired(intent):
             raise BroadcastUnknown(_expired_message(intent))
-        answer = self._node.send_raw(_signed(intent).raw)
+        answer = self._node.send_raw(signed_bytes(intent).raw)
         self._on_step("after_broadcast_before_record")
         if answer.outcome is BroadcastOutcome.REFUSED:
             raise ExecutionFailed(
@@ -195,14 +180,14 @@ class JournalSender(Sender):
                 if self._record_if_mined(intent) is not None:
                     return self._final_receipt(self._found(intent.batch_digest))
             self._wait(POLL_SECONDS)
-        self._check_nonce_is_free(intent)
+        check_nonce_is_free(intent, node=self._node, now=self._clock.now())
         raise BroadcastUnknown(
-            f"batch {intent.batch_digest} as transaction {_signed(intent).transaction_hash} has no receipt after "
+            f"batch {intent.batch_digest} as transaction {signed_bytes(intent).transaction_hash} has no receipt after "
             f"{RECEIPT_POLLS} looks; it is reconciled by hash and nonce {intent.nonce}, never sent under another"
         )
 
     def _record_if_mined(self, intent: Intent) -> Receipt | None:
-        mined = self._node.receipt(_signed(intent).transaction_hash)
+        mined = self._node.receipt(signed_bytes(intent).transaction_hash)
         if mined is None or self._node.header().number - mined.block_number < self._confirmations:
             return None
         self._on_step("after_receipt_before_persist")
@@ -212,23 +197,10 @@ class JournalSender(Sender):
         self._journal.mark(intent.batch_digest, status)
         return receipt
 
-    def _check_nonce_is_free(self, intent: Intent) -> None:
-        """Without a receipt and with its nonce used up, the transaction can never be mined."""
-        if intent.nonce is None or self._node.nonce(intent.sender) <= intent.nonce:
-            return
-        if self._node.receipt(_signed(intent).transaction_hash) is not None:
-            return  # it was mined meanwhile, or waits for its confirmations
-        if self._is_expired(intent):
-            return  # how an operator frees the nonce of a batch that expired in flight; it stays open for the eye
-        raise InvariantBroken(
-            f"nonce {intent.nonce} of {intent.sender} was used by a transaction that the journal does not know, "
-            f"expected {_signed(intent).transaction_hash} of batch {intent.batch_digest}"
-        )
-
     def _receipt(self, intent: Intent, mined: MinedTransaction) -> Receipt:
         return Receipt(
             batch_digest=intent.batch_digest,
-            transaction_hash=_signed(intent).transaction_hash,
+            transaction_hash=signed_bytes(intent).transaction_hash,
             chain_id=intent.chain_id,
             block_number=mined.block_number,
             block_hash=mined.block_hash,
@@ -253,10 +225,7 @@ class JournalSender(Sender):
         return receipt
 
     def _expire_if_due(self, intent: Intent) -> bool:
-        if not self._is_expired(intent):
-            return False
-        self._journal.mark(intent.batch_digest, IntentStatus.EXPIRED)
-        return True
+        return expire_if_due(intent, journal=self._journal, now=self._clock.now())
 
     def _is_expired(self, intent: Intent) -> bool:
         return self._clock.now() >= intent.expires_at
@@ -266,12 +235,6 @@ class JournalSender(Sender):
         if intent is None:
             raise UnknownSubject(f"batch {batch_digest} is not in the execution journal")
         return intent
-
-
-def _signed(intent: Intent) -> SignedTransaction:
-    if intent.signed is None:
-        raise InvariantBroken(f"batch {intent.batch_digest} is {intent.status} without signed bytes")
-    return intent.signed
 
 
 def _transaction(intent: Intent, plan: RebalancePlan, fees: FeeQuote) -> UnsignedTransaction:

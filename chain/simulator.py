@@ -6,8 +6,9 @@ from typing import Final
 
 from eth_abi.exceptions import DecodingError
 
-from chain.client import CallRequest, ChainClient, SimulatedCall, decode_reads, encode_reads
+from chain.client import CallRequest, ChainClient, decode_reads, encode_reads
 from chain.logs import Allowance, approvals_by, net_transfers
+from chain.parsing import SimulatedCall
 from chain.reverts import describe_revert
 from domain.abi import ALLOWANCE, APPROVE, GET_ETH_BALANCE
 from domain.errors import ChainUnavailable, SimulationFailed
