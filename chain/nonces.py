@@ -27,7 +27,7 @@ def next_nonce(intent: Intent, *, journal: ExecutionJournal, node: NonceReads, n
         if is_same_sender and other.batch_digest != intent.batch_digest and other.nonce is not None:
             _require_out_of_the_way(other, intent, nonce, journal=journal, now=now)
     highest = journal.highest_nonce(chain_id=intent.chain_id, sender=intent.sender)
-    if highest is not None and nonce <= highest:
+    if highest is not None and highest != intent.nonce and nonce <= highest:
         raise ChainUnavailable(
             f"the node says {intent.sender} has used {nonce} nonces, but nonce {highest} is in the journal: "
             "the node lags, or its chain was reset or reorganized"

@@ -29,6 +29,7 @@ from domain.transaction import (
     Intent,
     IntentStatus,
     Receipt,
+    SignedTransaction,
     UnsignedTransaction,
 )
 from domain.verdict import Certificate
@@ -152,8 +153,6 @@ class JournalSender(Sender):
         return stored
 
     def _assign_nonce(self, intent: Intent) -> Intent:
-        if intent.nonce is not None:
-            return intent
         nonce = next_nonce(intent, journal=self._journal, node=self._node, now=self._clock.now())
         assigned = self._journal.assign_nonce(intent.batch_digest, nonce=nonce)
         self._on_step("after_assign_nonce")
@@ -172,7 +171,8 @@ class JournalSender(Sender):
                 f"the node refused batch {intent.batch_digest} with nonce {intent.nonce}: {answer.message}; "
                 "the same bytes may be sent again until it expires"
             )
-        self._journal.mark(intent.batch_digest, IntentStatus.BROADCAST)
+        if self._found(intent.batch_digest).status is IntentStatus.SIGNED:  # else another worker is ahead
+            self._journal.mark(intent.batch_digest, IntentStatus.BROADCAST)
 
     def _await_receipt(self, intent: Intent) -> Receipt:
         for _ in range(RECEIPT_POLLS):

@@ -125,10 +125,10 @@ class ExecutionJournal(Protocol):
         """Insert, or return the row already there for this digest; another payload under it is InvariantBroken."""
 
     def assign_nonce(self, batch_digest: str, *, nonce: int) -> Intent:
-        """Return the row unchanged when it has a nonce; one nonce belongs to one intent per chain and sender."""
+        """May be corrected while nothing is signed; one nonce belongs to one intent per chain and sender."""
 
     def store_signed(self, batch_digest: str, signed: SignedTransaction) -> Intent:
-        """Commit the bytes (fsync) before the first of them leaves; the first bytes stored stay."""
+        """Commit the bytes (fsync) before the first of them leaves; other bytes later are InvariantBroken."""
 
     def mark(self, batch_digest: str, status: IntentStatus) -> Intent:
         """EXPIRED gives the nonce of a batch that was never signed back; a terminal status never changes."""
