@@ -34,23 +34,19 @@ _GUARDIAN: Final = 'exec 3<&0; "$@" 3<&- & node=$!; (read -r _ <&3; kill "$node"
 _ARCHITECTURES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
-class RpcError(ChainUnavailable):
-    """The node answered with an error object."""
-
-
-def find_anvil() -> Path:
+def find_anvil(repository: Path = REPOSITORY) -> Path:
     """$ANVIL, then PATH, then the npm package's native binary (its node wrapper takes three times as long)."""
     named = os.environ.get("ANVIL")
     if named:
         return _checked_binary(Path(named))
-    packaged = _packaged_binary()
+    packaged = Path("node_modules", "@foundry-rs", _platform_package(), "bin", "anvil")
     if found := shutil.which("anvil"):
         return Path(found)
-    if packaged.is_file():
-        return packaged
+    if (repository / packaged).is_file():
+        return repository / packaged
     raise ConfigurationInvalid(
         "anvil was not found: $ANVIL is not set, PATH has no anvil, and "
-        f"{packaged.relative_to(REPOSITORY)} does not exist; "
+        f"{packaged} does not exist; "
         "install it with: npm install --ignore-scripts --legacy-peer-deps"
     )
 
@@ -61,13 +57,12 @@ def _checked_binary(path: Path) -> Path:
     return path
 
 
-def _packaged_binary() -> Path:
-    architecture = _ARCHITECTURES.get(platform.machine().lower(), platform.machine().lower())
-    package = f"anvil-{sys.platform}-{architecture}"
-    return REPOSITORY / "node_modules" / "@foundry-rs" / package / "bin" / "anvil"
+def _platform_package() -> str:
+    machine = platform.machine().lower()
+    return f"anvil-{sys.platform}-{_ARCHITECTURES.get(machine, machine)}"
 
 
-class Rpc:
+class NodeRpc:
     """A JSON-RPC client for our own loopback node: single calls and batches, no retries."""
 
     def __init__(self, url: str) -> None:
@@ -78,7 +73,7 @@ class Rpc:
         return self.batch([(method, params)])[0]
 
     def batch(self, requests: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
-        """Results in order. Raises RpcError for the first request that the node refused."""
+        """Results in order. Raises ChainUnavailable for the first request that the node refused."""
         if not requests:
             return []
         body = [
@@ -90,11 +85,11 @@ class Rpc:
         except (httpx.HTTPError, ValueError) as error:
             raise ChainUnavailable(f"the node at {self.url} did not answer {requests[0][0]}: {error!r}") from error
         if not isinstance(response, list):
-            raise RpcError(f"the node at {self.url} refused a batch of {len(requests)} requests: {response}")
+            raise ChainUnavailable(f"the node at {self.url} refused a batch of {len(requests)} requests: {response}")
         answers = sorted(response, key=lambda answer: int(answer["id"]))
         for (method, _), answer in zip(requests, answers, strict=True):
             if "error" in answer:
-                raise RpcError(f"the node at {self.url} refused {method}: {answer['error']}")
+                raise ChainUnavailable(f"the node at {self.url} refused {method}: {answer['error']}")
         return [answer["result"] for answer in answers]
 
     def head(self) -> dict[str, Any]:
@@ -114,7 +109,7 @@ class LocalNode:
         binary = find_anvil()
         self.port = claim_port(port)
         self.rpc_url = f"http://{LOOPBACK}:{self.port}"
-        self.rpc = Rpc(self.rpc_url)
+        self.rpc = NodeRpc(self.rpc_url)
         command = [str(binary), "--host", LOOPBACK, "--port", str(self.port), "--chain-id", str(CHAIN_ID), "--quiet"]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
         self._process = subprocess.Popen(  # noqa: S603  # a fixed script; the binary is the user's own choice

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from chain import market_actors
-from chain.anvil import Rpc
+from chain.anvil import NodeRpc
 from chain.market_walk import market_day
 from chain.transactor import CALM_BASE_FEE_WEI, Transactor
 from chain.world_manifest import GENESIS_TIME, Manifest
@@ -26,7 +26,7 @@ SLASHABLE: Final = "vault-slashable-usdc"
 class Scenario:
     """Commands over one local chain; each returns when its blocks are mined."""
 
-    def __init__(self, rpc: Rpc, manifest: Manifest) -> None:
+    def __init__(self, rpc: NodeRpc, manifest: Manifest) -> None:
         self._rpc = rpc
         self._manifest = manifest
         self._transactor = Transactor(rpc)

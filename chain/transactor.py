@@ -13,7 +13,7 @@ from eth_abi.abi import decode, encode
 from eth_abi.grammar import TupleType, parse
 from eth_utils.crypto import keccak
 
-from chain.anvil import Rpc
+from chain.anvil import NodeRpc
 from domain.errors import InvariantBroken
 
 BLOCK_SECONDS: Final = 12
@@ -64,7 +64,7 @@ def contract_address(sender: str, nonce: int) -> str:
 class Transactor:
     """Queues transactions with explicit nonces; `mine` puts all of them into one block and checks every receipt."""
 
-    def __init__(self, rpc: Rpc) -> None:
+    def __init__(self, rpc: NodeRpc) -> None:
         self._rpc = rpc
         self._queue: list[_Queued] = []
         self._nonces: dict[str, int] = {}

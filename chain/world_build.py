@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Final, TextIO
 
-from chain.anvil import LocalNode, Rpc
+from chain.anvil import LocalNode, NodeRpc
 from chain.transactor import Read, encode_call
 from chain.world_aave import AaveMarket, build_aave, supply_treasury
 from chain.world_artifacts import multicall3_bytecode, permit2_runtime_code
@@ -33,7 +33,7 @@ SAFE_SETUP: Final = "setup(address[],uint256,address,bytes,address,address,uint2
 CREATE_SAFE: Final = "createProxyWithNonce(address,bytes,uint256)"
 
 
-def build_world(rpc: Rpc, progress: Callable[[str], None]) -> Manifest:
+def build_world(rpc: NodeRpc, progress: Callable[[str], None]) -> Manifest:
     """The manifest still lacks the digest of the state, which only a dump can tell."""
     progress("compiling the vaults, tokens and feeds")
     site = _open_site(rpc)
@@ -52,7 +52,7 @@ def build_world(rpc: Rpc, progress: Callable[[str], None]) -> Manifest:
     return _manifest(site, market=market, exchange=exchange, vaults=vaults, safe=safe)
 
 
-def _open_site(rpc: Rpc) -> Site:
+def _open_site(rpc: NodeRpc) -> Site:
     issuer, operator, borrower, trader, depositor = rpc.call("eth_accounts")[:5]
     actors = Actors(issuer=issuer, borrower=borrower, trader=trader, depositor=depositor)
     wei = hex(ACTOR_ETHER * 10**18)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chain.anvil import Rpc
+from chain.anvil import NodeRpc
 from chain.transactor import Transactor
 from chain.world_artifacts import Artifact, compile_contracts, load_artifact
 from chain.world_manifest import Actors
@@ -17,7 +17,7 @@ WHOLE_BALANCE: Final = 2**256 - 1
 class Site:
     """Everything a protocol's builder needs: where to send, who acts, what exists already."""
 
-    def __init__(self, rpc: Rpc, *, actors: Actors, operator: str) -> None:
+    def __init__(self, rpc: NodeRpc, *, actors: Actors, operator: str) -> None:
         self.rpc = rpc
         self.transactor = Transactor(rpc)
         self.actors = actors

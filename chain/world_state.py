@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from chain.anvil import Rpc
+from chain.anvil import NodeRpc
 from chain.world_manifest import WORLD_FORMAT, Manifest
 from domain.errors import ConfigurationInvalid
 
@@ -22,7 +22,7 @@ BLOCK_GAS_LIMIT: Final = 60_000_000  # as on Ethereum's mainnet since November 2
 SEALING_SECONDS: Final = 12
 
 
-def dump_state(rpc: Rpc) -> bytes:
+def dump_state(rpc: NodeRpc) -> bytes:
     """The head's accounts and one last, empty block; transactions and older blocks are dropped: a fifth remains."""
     _seal(rpc)
     state = json.loads(gzip.decompress(bytes.fromhex(rpc.call("anvil_dumpState")[2:])))
@@ -33,7 +33,7 @@ def dump_state(rpc: Rpc) -> bytes:
     return json.dumps(state, separators=(",", ":")).encode()
 
 
-def _seal(rpc: Rpc) -> None:
+def _seal(rpc: NodeRpc) -> None:
     rpc.call("evm_setBlockGasLimit", hex(BLOCK_GAS_LIMIT))
     head = rpc.head()
     rpc.call("evm_setNextBlockTimestamp", int(head["timestamp"], 16) + SEALING_SECONDS)
@@ -41,7 +41,7 @@ def _seal(rpc: Rpc) -> None:
     rpc.call("evm_mine")
 
 
-def write_world(folder: Path, *, rpc: Rpc, manifest: Manifest, extra: Path | None = None) -> None:
+def write_world(folder: Path, *, rpc: NodeRpc, manifest: Manifest, extra: Path | None = None) -> None:
     """All or nothing: the folder appears complete. When another process was faster, its folder stays."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix="staged-", dir=folder.parent))
@@ -60,7 +60,7 @@ def write_world(folder: Path, *, rpc: Rpc, manifest: Manifest, extra: Path | Non
             raise
 
 
-def _at_head(manifest: Manifest, *, rpc: Rpc, state: bytes) -> Manifest:
+def _at_head(manifest: Manifest, *, rpc: NodeRpc, state: bytes) -> Manifest:
     head = rpc.head()
     return manifest.model_copy(
         update={
