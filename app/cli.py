@@ -11,7 +11,7 @@ from app.commands import audit, chat, control, policy, runs, setup
 from app.console import ERROR_EXIT, print_error
 from domain.errors import AutofiError
 
-HELP = """A treasury agent for DeFi: agents decide, hard guards refuse, money moves on a real EVM, the audit trail proves it.
+HELP = """A treasury agent for DeFi: agents decide, hard guards refuse, money moves, the audit trail proves it.
 
 Start with `autofi demo`: everything at once, offline, in a minute. Then `autofi init`, `autofi run`, `autofi status`.
 State lives in AUTOFI_HOME (default ~/.autofi); limits in config/policy.toml (AUTOFI_POLICY names another file).

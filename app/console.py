@@ -44,7 +44,9 @@ def _plain(value: object) -> object:
     return value
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "nothing yet") -> None:
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "nothing yet"
+) -> None:
     """A table, or the sentence that says why there is none and what to do."""
     from rich.markup import escape
     from rich.table import Table

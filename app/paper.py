@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -118,9 +119,7 @@ class PaperChain:
             "--order", "fifo",
         ]  # fmt: skip
         with (self.folder / LOG_FILE).open("ab") as log:
-            return subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
     def _await_node(self, process: subprocess.Popen[bytes], port: int) -> None:
         deadline = time.monotonic() + BOOT_DEADLINE_SECONDS
@@ -148,10 +147,8 @@ def _answers(port: int) -> bool:
 
 def _is_alive(pid: int) -> bool:
     """Also reaps the node when it is our own child."""
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

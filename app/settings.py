@@ -123,7 +123,7 @@ def explain(error: ValidationError, *, model: type[BaseModel] | None = None, pre
     if problem["type"] == "extra_forbidden":
         return f"unknown key {where!r}{_suggestion(location, model)}"
     if problem["type"] == "missing":
-        return f"key {where!r} is missing; every limit needs a value, or the word \"unlimited\" where it may be one"
+        return f'key {where!r} is missing; every limit needs a value, or the word "unlimited" where it may be one'
     return f"key {where!r}: {problem['msg']}, got {str(problem['input'])[:80]!r}"
 
 

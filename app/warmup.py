@@ -48,4 +48,6 @@ def _snapshots(file: Path) -> Iterator[MarketSnapshot]:
         with gzip.open(file, "rt", encoding="utf-8") as lines:
             yield from (MarketSnapshot.model_validate_json(line) for line in lines)
     except (OSError, ValueError) as error:
-        raise ConfigurationInvalid(f"history {file} is damaged ({type(error).__name__}); run `autofi init` again") from None
+        raise ConfigurationInvalid(
+            f"history {file} is damaged ({type(error).__name__}); run `autofi init` again"
+        ) from None

@@ -48,7 +48,9 @@ def run(
             status = application.conductor.resume(run_id, on_stage=lambda stage, _: progress(f"{run_id}: {stage}"))
         if as_json:
             record = application.dependencies.runs.record(run_id)
-            print_json({"run_id": run_id, "status": status, "record": record.model_dump(mode="json") if record else None})
+            print_json(
+                {"run_id": run_id, "status": status, "record": record.model_dump(mode="json") if record else None}
+            )
         else:
             print_outcome(application, run_id)
     if status is RunStatus.FAILED:

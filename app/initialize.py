@@ -1,0 +1,123 @@
+"""`autofi init`: all or nothing, the home appears complete or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from app.clock import SystemClock
+from app.paper import OPERATOR_KEY, PaperChain
+from app.safe_account import adopt_safe, create_safe
+from app.settings import (
+    CONFIG_DIRECTORY,
+    DATABASE_FILE,
+    POLICY_FILE,
+    STRATEGIES_FILE,
+    Settings,
+    load_catalog,
+    load_policy,
+)
+from app.stores import make_stores
+from app.warmup import load_history
+from chain.client import ChainClient
+from domain.errors import AutofiError, ConfigurationInvalid
+from domain.market import Catalog
+from domain.verdict import TradingState
+from memory.database import open_database
+
+Report = Callable[[str], None]
+
+
+def initialize(settings: Settings, *, safe: str | None, new_safe: bool, report: Report) -> str:
+    """Set up settings.home and return the account's address. Raises ConfigurationInvalid; leaves nothing half-done.
+
+    On a home that is set up already, an older database is brought to this version and nothing else is touched.
+    """
+    if safe is not None and new_safe:
+        raise ConfigurationInvalid("--safe and --new-safe exclude each other: adopt one or make one")
+    if settings.database_url is None and (settings.home / DATABASE_FILE).is_file():
+        return _upgrade(settings, changes_account=safe is not None or new_safe)
+    existed = settings.home.exists()
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if any(settings.home.iterdir()):
+        raise ConfigurationInvalid(f"home {settings.home} is not empty and holds no {DATABASE_FILE}; choose another")
+    try:
+        return _set_up(settings, safe=safe, new_safe=new_safe, report=report)
+    except AutofiError:
+        _abandon(settings.home, existed=existed)
+        raise
+
+
+def _upgrade(settings: Settings, *, changes_account: bool) -> str:
+    if changes_account:
+        raise ConfigurationInvalid(f"{settings.home} already has an account; use another AUTOFI_HOME for another Safe")
+    open_database(settings.database, upgrade=True).close()
+    return load_catalog(settings.strategies_path).account
+
+
+def _set_up(settings: Settings, *, safe: str | None, new_safe: bool, report: Report) -> str:
+    load_policy(settings.policy_path)
+    shutil.copyfile(settings.policy_path, settings.home / POLICY_FILE)
+    paper = PaperChain.create(settings.home, cache=settings.cache, report=report) if settings.mode == "paper" else None
+    source = settings.strategies or CONFIG_DIRECTORY / STRATEGIES_FILE
+    catalog = load_catalog(source)
+    account = _account(settings, catalog, paper=paper, safe=safe, new_safe=new_safe)
+    _write_strategies(source, settings.home / STRATEGIES_FILE, old=catalog.account, new=account)
+    _fill_database(settings, paper=paper, report=report)
+    return account
+
+
+def _account(
+    settings: Settings, catalog: Catalog, *, paper: PaperChain | None, safe: str | None, new_safe: bool
+) -> str:
+    if safe is None and not new_safe:
+        if paper is None:
+            raise ConfigurationInvalid(f"mode {settings.mode} needs an account: autofi init --safe ADDRESS")
+        return catalog.account
+    rpc_url = paper.start() if paper is not None else settings.rpc_url
+    if rpc_url is None:
+        raise ConfigurationInvalid(f"mode {settings.mode} needs the address of a node: set AUTOFI_RPC_URL")
+    client = ChainClient(rpc_url, chain_id=catalog.chain_id, multicall=catalog.contracts.multicall)
+    if safe is not None:
+        return adopt_safe(client, safe, operator=catalog.operator)
+    if paper is None:
+        raise ConfigurationInvalid("--new-safe works in paper mode; make a Safe with your wallet and adopt it (--safe)")
+    return create_safe(client, paper.manifest, operator_key=OPERATOR_KEY)
+
+
+def _write_strategies(source: Path, target: Path, *, old: str, new: str) -> None:
+    text = source.read_text(encoding="utf-8")
+    lines = [
+        f'account = "{new}"' if line.replace(" ", "").lower().startswith(f'account="{old}"') else line
+        for line in text.splitlines()
+    ]
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    written = load_catalog(target)
+    if written.account != new:
+        raise ConfigurationInvalid(f"{source}: the line `account = ...` was not found; write it on a line of its own")
+
+
+def _fill_database(settings: Settings, *, paper: PaperChain | None, report: Report) -> None:
+    database = open_database(settings.database)
+    try:
+        stores = make_stores(database, settings)
+        if paper is not None:
+            days = load_history(paper.extra, stores.observations)
+            report(f"{days} days of observed history imported")
+        state = TradingState.HALTED if settings.mode == "live" else TradingState.ACTIVE
+        stores.trading_state.start(
+            state, by="init", reason=f"first start in mode {settings.mode}", at=SystemClock().now()
+        )
+    finally:
+        database.close()
+
+
+def _abandon(home: Path, *, existed: bool) -> None:
+    with contextlib.suppress(AutofiError):
+        PaperChain.of(home).stop()
+    for entry in home.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    if not existed:
+        home.rmdir()

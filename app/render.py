@@ -1,0 +1,143 @@
+"""Tables and sentences for people: outcomes, records, verdicts, status. Model text is shown escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from rich.markup import escape
+
+from app.console import print_table, say
+from domain.run import RunRecord, RunStatus
+from domain.units import decimal_text, to_tokens
+from domain.verdict import Verdict
+
+if TYPE_CHECKING:
+    from app.status import Standing
+    from app.wiring import Application
+    from memory.runs import RunSummary
+
+COLORS: Final = {
+    RunStatus.EXECUTED: "bold green",
+    RunStatus.DENIED: "bold red",
+    RunStatus.FAILED: "bold red",
+    RunStatus.WAITING: "bold yellow",
+    RunStatus.VETOED: "yellow",
+    RunStatus.REFUSED: "yellow",
+}
+NEAR_ROWS: Final = 14
+SPARK: Final = "▁▂▃▄▅▆▇█"
+
+
+def status_text(status: RunStatus) -> str:
+    color = COLORS.get(status, "bold")
+    return f"[{color}]{status.upper()}[/{color}]"
+
+
+def print_outcome(application: Application, run_id: str) -> None:
+    """How a run ended, or what it waits for and the command that answers."""
+    record = application.dependencies.runs.record(run_id)
+    if record is not None:
+        print_record(record)
+        return
+    for approval in application.dependencies.approvals.pending():
+        if approval.run_id == run_id:
+            say(f"{status_text(RunStatus.WAITING)} {run_id} needs an approver until {approval.expires_at:%H:%M:%S} UTC")
+            say(escape(approval.summary))
+            say(
+                f"autofi approve {approval.batch_digest[:16]} --as NAME   or   autofi deny {approval.batch_digest[:16]}"
+            )
+            return
+    say(f"{run_id} is open; `autofi run --resume {run_id}` continues it")
+
+
+def print_record(record: RunRecord) -> None:
+    """One run from trigger to receipt."""
+    say(f"{status_text(record.status)} {record.request.run_id}: {escape(record.summary)}")
+    for event in record.events:
+        say(f"  event {event.kind} on {event.subject}: observed {event.observed}, limit {event.limit}")
+    for decision in record.decisions:
+        by = "by rule" if decision.is_by_rule else decision.model
+        say(f"  {decision.agent} ({escape(by)}): {decision.choice} — {escape(decision.reason)}")
+    if record.plan is not None:
+        print_moves(record)
+    if record.verdict is not None:
+        print_verdict(record.verdict)
+    if record.receipt is not None:
+        receipt = record.receipt
+        say(
+            f"  transaction {receipt.transaction_hash} in block {receipt.block_number}: gas {receipt.gas_used:,}, "
+            f"{decimal_text(to_tokens(receipt.gas_cost_wei, 18))} native"
+        )
+
+
+def print_moves(record: RunRecord) -> None:
+    if record.plan is None:
+        return
+    rows = [
+        (move.kind, move.strategy or move.venue or "", move.token_in, str(move.amount_in), str(move.minimum_out))
+        for move in record.plan.moves
+    ]
+    print_table(
+        f"plan {record.batch_digest[:16] if record.batch_digest else ''} ({record.chosen})",
+        ("move", "where", "token", "amount (base units)", "at least out"),
+        rows,
+    )
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """Denied rows first, then those with the least room; the count says how many rows were judged."""
+    denied = [finding for finding in verdict.findings if not finding.passed]
+    measured = [finding for finding in verdict.findings if finding.passed]
+    shown = [*denied, *measured][: max(NEAR_ROWS, len(denied))]
+    rows = [
+        (f.code, f.subject, f.observed, f.limit, f.unit, "waived" if f.waived else "pass" if f.passed else "DENY")
+        for f in shown
+    ]
+    kind = "exit" if verdict.is_exit else "batch"
+    answer = "PASS" if verdict.is_pass else "DENY"
+    title = f"verdict {answer} on this {kind}: {len(verdict.findings)} rows judged, {len(shown)} shown"
+    print_table(title, ("guard", "subject", "observed", "limit", "unit", ""), rows)
+
+
+def print_runs(summaries: Sequence[RunSummary]) -> None:
+    rows = [
+        (s.request.run_id, s.request.workflow, s.status, f"{s.updated_at:%Y-%m-%d %H:%M:%S}", s.summary[:90])
+        for s in summaries
+    ]
+    print_table("runs", ("run", "workflow", "status", "time", "summary"), rows, empty="none; `autofi run` starts one")
+
+
+def print_holdings(standing: Standing, title: str) -> None:
+    total = standing.net_asset_value_usd
+    rows = [
+        (h.strategy or "cash", h.token, f"{h.value_usd:,.2f}", f"{h.value_usd / total:.1%}" if total else "")
+        for h in standing.holdings
+    ]
+    print_table(f"{title}: {total:,.2f} USD", ("where", "token", "USD", "share"), rows, empty="the account is empty")
+
+
+def print_status(standing: Standing) -> None:
+    state = "green" if standing.trading_state == "active" else "red"
+    say(
+        f"mode {standing.mode}, trading [{state}]{standing.trading_state}[/{state}], model {escape(standing.model)}, "
+        f"block {standing.block_number}, {standing.time:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    if standing.trading_state_problem:
+        say(f"[red]{escape(standing.trading_state_problem)}[/red]")
+    print_holdings(standing, f"account {standing.account}")
+    for approval in standing.approvals:
+        say(
+            f"waits for approval: {approval.batch_digest[:16]} ({approval.run_id}) until {approval.expires_at:%H:%M:%S}"
+        )
+    for run in standing.open_runs:
+        say(f"open run: {run.request.run_id} is {run.status}; `autofi run --resume {run.request.run_id}`")
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """One character a value, lowest to highest."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    width = (high - low) or 1.0
+    return "".join(SPARK[round((value - low) / width * (len(SPARK) - 1))] for value in values)

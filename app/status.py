@@ -1,0 +1,57 @@
+"""One look at everything a person asks first: value, holdings, state, what waits, what is open."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from domain.portfolio import Holding, value_holdings
+from domain.run import RunStatus
+from domain.transaction import Intent
+from domain.units import Usd, UtcDatetime, Value
+from domain.verdict import Approval, BudgetState, TradingState
+from memory.runs import RunSummary
+
+if TYPE_CHECKING:
+    from app.wiring import Application
+
+
+class Standing(Value):
+    mode: str
+    model: str
+    account: str
+    time: UtcDatetime
+    block_number: int
+    trading_state: TradingState
+    trading_state_problem: str | None
+    net_asset_value_usd: Usd
+    holdings: tuple[Holding, ...]
+    approvals: tuple[Approval, ...]
+    open_runs: tuple[RunSummary, ...]
+    open_intents: tuple[Intent, ...]
+    budget: BudgetState
+    last_status: RunStatus | None
+
+
+def read_status(application: Application) -> Standing:
+    dependencies, stores = application.dependencies, application.stores
+    snapshot = dependencies.market.snapshot()
+    portfolio = dependencies.market.portfolio(snapshot.block_number)
+    holdings = value_holdings(portfolio, snapshot, dependencies.catalog)
+    recent = stores.runs.recent(limit=1)
+    return Standing(
+        mode=dependencies.mode,
+        model=dependencies.model.name,
+        account=dependencies.catalog.account,
+        time=dependencies.clock.now(),
+        block_number=snapshot.block_number,
+        trading_state=dependencies.trading_state.read(),
+        trading_state_problem=stores.trading_state.problem(),
+        net_asset_value_usd=sum((holding.value_usd for holding in holdings), Decimal(0)),
+        holdings=holdings,
+        approvals=tuple(dependencies.approvals.pending()),
+        open_runs=tuple(stores.runs.unfinished()),
+        open_intents=tuple(stores.execution.open_intents()),
+        budget=dependencies.budgets.state(at=dependencies.clock.now()),
+        last_status=recent[0].status if recent else None,
+    )

@@ -1,0 +1,182 @@
+"""The composition root: adapters meet ports here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # langgraph reads it when it is imported
+
+from app.clock import ChainClock, SystemClock
+from app.paper import OPERATOR_KEY, PaperChain
+from app.settings import Settings, load_catalog, load_policy, load_settings
+from app.shadow import RefusingSigner
+from app.stores import Stores, make_stores, require_home
+from app.version import code_version
+from chain.client import ChainClient
+from chain.sender import JournalSender
+from chain.signer import LocalSigner
+from chain.simulator import BatchSimulator
+from collectors.portfolio import AccountReads
+from collectors.reader import ChainMarketReader
+from domain.errors import ConfigurationInvalid
+from domain.market import Catalog, RateObservation
+from domain.ports import Clock, Sender, Signer
+from domain.run import RunRequest, Trigger, Workflow
+from domain.stages import ChatAnswer
+from graph.conduct import Conductor
+from graph.dependencies import Dependencies, Mode
+from graph.models import make_model
+from graph.workflow import build_graph
+from memory.checkpoints import open_checkpointer
+from memory.database import open_database
+
+if TYPE_CHECKING:
+    from langgraph.graph.state import CompiledStateGraph
+
+    from graph.state import State
+
+CHECKPOINT_FILE: Final = "checkpoints.db"
+RPC_TIMEOUT_SECONDS: Final = 10.0
+
+Report = Callable[[str], None]
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """One portfolio, wired and ready."""
+
+    settings: Settings
+    stores: Stores
+    dependencies: Dependencies
+    conductor: Conductor
+    paper: PaperChain | None
+
+
+@contextmanager
+def open_application(
+    settings: Settings, *, report: Report = lambda _: None, on_step: Step = lambda _: None
+) -> Iterator[Application]:
+    """Everything a run needs. Raises ConfigurationInvalid, ChainUnavailable, StoreUnavailable."""
+    require_home(settings)
+    database = open_database(settings.database)
+    saver = open_checkpointer(settings.home / CHECKPOINT_FILE)
+    try:
+        stores = make_stores(database, settings)
+        paper = PaperChain.of(settings.home) if settings.mode == Mode.PAPER else None
+        dependencies = make_dependencies(settings, stores, paper=paper, report=report, on_step=on_step)
+        dependencies.sender.reconcile()
+        conductor = Conductor(build_graph(dependencies, saver), dependencies)
+        yield Application(settings=settings, stores=stores, dependencies=dependencies, conductor=conductor, paper=paper)
+    finally:
+        saver.conn.close()
+        database.close()
+
+
+def make_dependencies(
+    settings: Settings,
+    stores: Stores,
+    *,
+    paper: PaperChain | None,
+    report: Report = lambda _: None,
+    on_step: Step = lambda _: None,
+) -> Dependencies:
+    catalog, policy = load_catalog(settings.strategies_path), load_policy(settings.policy_path)
+    rpc_url = paper.start(report=report) if paper is not None else _require_rpc(settings)
+    client = ChainClient(
+        rpc_url,
+        chain_id=catalog.chain_id,
+        multicall=catalog.contracts.multicall,
+        timeout_seconds=RPC_TIMEOUT_SECONDS,
+    )
+    clock: Clock = ChainClock(client) if paper is not None else SystemClock()
+    simulator = BatchSimulator(client, catalog, AccountReads(catalog))
+    signer = _make_signer(settings, catalog)
+    sender: Sender = JournalSender(
+        stores.execution, client, signer, simulator.quote_fees, clock, wait=time.sleep, on_step=on_step
+    )
+    key = settings.openai_api_key
+    return Dependencies(
+        mode=Mode(settings.mode),
+        policy=policy,
+        catalog=catalog,
+        code_version=code_version(),
+        clock=clock,
+        model=make_model(
+            settings.model,
+            base_url=settings.openai_base_url,
+            api_key=key.get_secret_value() if key is not None else None,
+            timeout_seconds=settings.model_timeout_seconds,
+        ),
+        market=ChainMarketReader(client, catalog, clock, previous=_previous_rates(stores)),
+        observations=stores.observations,
+        simulator=simulator,
+        sender=sender,
+        approvals=stores.approvals,
+        budgets=stores.budgets,
+        trading_state=stores.trading_state,
+        artifacts=stores.artifacts,
+        journal=stores.journal,
+        runs=stores.runs,
+    )
+
+
+def _previous_rates(stores: Stores) -> Callable[[str], RateObservation | None]:
+    def previous(strategy: str) -> RateObservation | None:
+        return next((rate for rate in stores.observations.latest_rates() if rate.strategy == strategy), None)
+
+    return previous
+
+
+def _require_rpc(settings: Settings) -> str:
+    if settings.rpc_url is None:
+        raise ConfigurationInvalid(f"mode {settings.mode} needs the address of a node: set AUTOFI_RPC_URL")
+    return settings.rpc_url
+
+
+def _make_signer(settings: Settings, catalog: Catalog) -> Signer:
+    """Paper signs with anvil's public test key; shadow with a key that owns nothing; live from a keystore."""
+    if settings.mode == Mode.PAPER:
+        return LocalSigner.from_key(OPERATOR_KEY, chain_id=catalog.chain_id)
+    if settings.mode == Mode.SHADOW:
+        return RefusingSigner(catalog.operator)
+    if settings.keystore is None or settings.keystore_passphrase is None:
+        raise ConfigurationInvalid("live mode needs AUTOFI_KEYSTORE and AUTOFI_KEYSTORE_PASSPHRASE")
+    passphrase = settings.keystore_passphrase.get_secret_value()
+    return LocalSigner.from_keystore(settings.keystore, passphrase, chain_id=catalog.chain_id)
+
+
+def new_request(
+    application: Application, workflow: Workflow, *, trigger: Trigger, requested_by: str | None = None
+) -> RunRequest:
+    return RunRequest(
+        run_id=f"run-{uuid.uuid4().hex[:12]}",
+        workflow=workflow,
+        trigger=trigger,
+        requested_by=requested_by or application.settings.user,
+        requested_at=application.dependencies.clock.now(),
+    )
+
+
+def ask_question(application: Application, question: str) -> ChatAnswer:
+    """One chat turn; starts nothing."""
+    request = new_request(application, Workflow.OPTIMIZE, trigger=Trigger.CHAT)
+    return application.conductor.ask(request, question)
+
+
+def make_graph() -> CompiledStateGraph[State, None, State, State]:
+    """Factory for `langgraph dev` and other hosts, which bring their own checkpointer.
+
+    The stores stay open for the life of the host's process.
+    """
+    settings = load_settings()
+    require_home(settings)
+    stores = make_stores(open_database(settings.database), settings)
+    paper = PaperChain.of(settings.home) if settings.mode == Mode.PAPER else None
+    return build_graph(make_dependencies(settings, stores, paper=paper))
