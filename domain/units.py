@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import math
 import re
 from decimal import Decimal
 from typing import Annotated, Final, NewType
@@ -153,11 +154,9 @@ def scale_up_bps(amount: int, bps: int) -> int:
 
 def apr_to_apy(apr: float, *, periods_per_year: int = SECONDS_PER_YEAR) -> float:
     """Annual compounded rate of a simple annual rate; Aave compounds per second."""
-    growth: float = (1.0 + apr / periods_per_year) ** periods_per_year
-    return growth - 1.0
+    return math.expm1(periods_per_year * math.log1p(apr / periods_per_year))  # the power form loses eight digits
 
 
 def apy_to_apr(apy: float, *, periods_per_year: int = SECONDS_PER_YEAR) -> float:
     """Inverse of apr_to_apy."""
-    root: float = (1.0 + apy) ** (1.0 / periods_per_year)
-    return (root - 1.0) * periods_per_year
+    return periods_per_year * math.expm1(math.log1p(apy) / periods_per_year)
