@@ -40,7 +40,10 @@ contract AaveVault is ERC4626 {
         return Math.min(totalAssets(), IERC20(asset()).balanceOf(address(aToken)));
     }
 
-    /// maxWithdraw follows: ERC4626 derives it from this.
+    function maxWithdraw(address account) public view override returns (uint256) {
+        return Math.min(previewRedeem(balanceOf(account)), availableLiquidity());
+    }
+
     function maxRedeem(address account) public view override returns (uint256) {
         uint256 allowed = _convertToShares(availableLiquidity(), Math.Rounding.Floor);
         return Math.min(super.maxRedeem(account), allowed);

@@ -18,7 +18,10 @@ contract LimitedVault is StreamingVault {
         return Math.min(totalAssets(), dailyLimit - withdrawnOn[block.timestamp / 1 days]);
     }
 
-    /// maxWithdraw follows: ERC4626 derives it from this.
+    function maxWithdraw(address account) public view override returns (uint256) {
+        return Math.min(previewRedeem(balanceOf(account)), availableLiquidity());
+    }
+
     function maxRedeem(address account) public view override returns (uint256) {
         uint256 allowed = _convertToShares(availableLiquidity(), Math.Rounding.Floor);
         return Math.min(super.maxRedeem(account), allowed);
