@@ -22,7 +22,7 @@ def make_history(
     prices: Mapping[str, Values] | None = None,
     seed: int = 7,
 ) -> MarketHistory:
-    """Rates around 3 to 6 %, vaults that accrue 4 %, stable tokens within a few bps, others at 2 % a day."""
+    """Rates around 3 to 6 %, vaults that accrue 4 % up to a share price of 1, stable tokens within a few bps, others at 2 % a day."""
     catalog = catalog or make_catalog()
     source = np.random.default_rng(seed)
     apr_series: dict[str, Values] = {}
@@ -30,7 +30,7 @@ def make_history(
     for index, strategy in enumerate(catalog.strategies):
         apr_series[strategy.id] = [float(x) for x in 0.03 + 0.005 * index + 0.002 * source.standard_normal(days)]
         growth = 0.0 if strategy.kind.value == "aave_v3" else 0.04 / 365
-        share_series[strategy.id] = [float((1 + growth) ** day) for day in range(days)]
+        share_series[strategy.id] = [float((1 + growth) ** (day + 1 - days)) for day in range(days)]
     price_series: dict[str, Values] = {}
     for token in catalog.tokens:
         noise = source.standard_normal(days)

@@ -1,0 +1,292 @@
+"""From weights to amounts: the only place where a float becomes an integer; floor, remainder stays in cash.
+
+Every amount is funded by what earlier moves are sure to deliver, so that no move can ask for more than is there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from domain.errors import InvariantBroken, StaleOrDisputed
+from domain.market import Catalog, MarketSnapshot, Strategy, StrategyKind, Venue
+from domain.plan import Candidate, CandidateKind, Move, MoveKind, Weight
+from domain.policy import Policy
+from domain.portfolio import Portfolio, net_asset_value_usd
+from domain.units import BPS_PER_ONE
+from tools.swap_floors import fair_floor, minimum_out
+
+DUST_NAV_FRACTION: Final = Fraction(1, 1000)
+DUST_USD: Final = Fraction(10)
+REDEEM_MARGIN_BPS: Final = 1
+"""A vault rounds down twice; what is redeemed is counted on only up to this."""
+DEPOSITS: Final = frozenset({MoveKind.SUPPLY, MoveKind.DEPOSIT})
+WITHDRAWALS: Final = frozenset({MoveKind.WITHDRAW, MoveKind.REDEEM})
+MITIGATIONS: Final = frozenset({CandidateKind.REDUCE, CandidateKind.EXIT, CandidateKind.EXIT_TO_RESERVE})
+
+
+@dataclass(slots=True)
+class _Draft:
+    """Moves planned so far and the balances they are sure to leave."""
+
+    portfolio: Portfolio
+    snapshot: MarketSnapshot
+    catalog: Catalog
+    policy: Policy
+    balances: dict[str, int]
+    net_value: Fraction = Fraction(0)
+    moves: list[Move] = field(default_factory=list)
+
+    def value(self, token: str, amount: int) -> Fraction:
+        return amount * _price(token, self.snapshot) / self._scale(token)
+
+    def amount(self, token: str, value: Fraction) -> int:
+        return math.floor(value * self._scale(token) / _price(token, self.snapshot))
+
+    def _scale(self, token: str) -> Fraction:
+        return Fraction(10) ** self.catalog.token(token).decimals
+
+    def is_dust(self, token: str, amount: int) -> bool:
+        return self.value(token, amount) < max(self.net_value * DUST_NAV_FRACTION, DUST_USD)
+
+    def add(self, move: Move, *, delivered: int) -> None:
+        """Record a move; `delivered` is the least it brings in token_out."""
+        if move.kind not in WITHDRAWALS:
+            self.balances[move.token_in] = self.balances.get(move.token_in, 0) - move.amount_in
+        self.balances[move.token_out] = self.balances.get(move.token_out, 0) + delivered
+        if self.balances[move.token_in] < 0:
+            raise InvariantBroken(f"{move.kind.value} of {move.amount_in} {move.token_in} exceeds what is held")
+        self.moves.append(move)
+
+
+def round_to_weights(shares: Mapping[str, float]) -> tuple[Weight, ...]:
+    """Shares of net asset value as whole basis points, rounded down; zero weights are left out."""
+    floored = {strategy: math.floor(share * BPS_PER_ONE) for strategy, share in shares.items()}
+    return tuple(Weight(strategy=strategy, weight_bps=bps) for strategy, bps in sorted(floored.items()) if bps > 0)
+
+
+def plan_moves(
+    candidate: Candidate, *, portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy
+) -> tuple[Move, ...]:
+    """Exits, then swaps through the reserve token, then deposits; swaps still without minimum_out.
+
+    Empty for HOLD. Raises StaleOrDisputed when a held token has no price, but never for a mitigation: an exit needs
+    no oracle.
+    """
+    balances = {token.id: portfolio.cash_of(token.id) for token in catalog.tokens}
+    draft = _Draft(portfolio, snapshot, catalog, policy, balances)
+    if candidate.kind in MITIGATIONS:
+        _plan_mitigation(draft, candidate)
+    elif candidate.kind is not CandidateKind.HOLD:
+        _plan_allocation(draft, candidate)
+    return tuple(draft.moves)
+
+
+def with_minimum_outs(
+    moves: Sequence[Move],
+    quotes: Mapping[int, int],
+    *,
+    snapshot: MarketSnapshot,
+    catalog: Catalog,
+    policy: Policy,
+    is_exit: bool,
+) -> tuple[Move, ...]:
+    """The moves with every swap's minimum_out set, always above 0. Raises like swap_floors.minimum_out.
+
+    `quotes` maps a swap's index in `moves` to the quoted amount out. Deposits need no change: plan_moves funded them
+    with the floor that becomes the minimum here, so `snapshot` must be the one the moves were planned with.
+    """
+    if is_exit and any(move.kind in DEPOSITS for move in moves):
+        raise InvariantBroken("an exit must not deposit: its swaps are floored by the quote, not by what was planned")
+    return tuple(
+        move
+        if move.kind is not MoveKind.SWAP
+        else move.model_copy(
+            update={
+                "minimum_out": minimum_out(
+                    move, quotes.get(index), snapshot=snapshot, catalog=catalog, policy=policy, is_exit=is_exit
+                )
+            }
+        )
+        for index, move in enumerate(moves)
+    )
+
+
+def leavable(strategy_id: str, portfolio: Portfolio, snapshot: MarketSnapshot) -> int:
+    """Base units of our position that the pool could pay now; an unread pool is tried in full, a paused one not."""
+    rate, held = snapshot.rate(strategy_id), portfolio.position_of(strategy_id)
+    if rate is None:
+        return held
+    return 0 if rate.is_paused else min(held, rate.withdrawable)
+
+
+def is_off_peg(token_id: str, snapshot: MarketSnapshot, catalog: Catalog, *, max_deviation_bps: int) -> bool:
+    """Whether a stable token's lowest price is further from one dollar than allowed; False when unpriced."""
+    price = snapshot.price_usd(token_id)
+    if price is None or not catalog.token(token_id).is_stable:
+        return False
+    return abs(price - 1) * BPS_PER_ONE > max_deviation_bps
+
+
+def cheapest_venue(token_a: str, token_b: str, catalog: Catalog) -> Venue | None:
+    return min(catalog.venues_between(token_a, token_b), key=lambda venue: (venue.fee_pips, venue.id), default=None)
+
+
+def _plan_mitigation(draft: _Draft, candidate: Candidate) -> None:
+    catalog = draft.catalog
+    freed: dict[str, int] = {}
+    for strategy_id in candidate.exits:
+        strategy = catalog.strategy(strategy_id)
+        held = draft.portfolio.position_of(strategy_id)
+        wanted = -(-held // 2) if candidate.kind is CandidateKind.REDUCE else held
+        freed[strategy.token] = freed.get(strategy.token, 0) + _leave(draft, strategy, wanted)
+    if not candidate.to_reserve:
+        return
+    limit = draft.policy.mitigation.max_peg_deviation_bps
+    for token in catalog.tokens:
+        is_broken = is_off_peg(token.id, draft.snapshot, catalog, max_deviation_bps=limit)
+        amount = draft.balances[token.id] if is_broken else freed.get(token.id, 0)
+        if token.id != catalog.reserve_token and amount:
+            _swap(draft, token.id, catalog.reserve_token, amount, is_priced=False)
+
+
+def _plan_allocation(draft: _Draft, candidate: Candidate) -> None:
+    draft.net_value = Fraction(net_asset_value_usd(draft.portfolio, draft.snapshot, draft.catalog))
+    targets = {weight.strategy: weight.weight_bps for weight in candidate.weights}
+    wanted: list[tuple[Strategy, int]] = []
+    for strategy in draft.catalog.strategies:
+        held = draft.portfolio.position_of(strategy.id)
+        target = _target_amount(draft, strategy, targets.get(strategy.id, 0))
+        if target == held or draft.is_dust(strategy.token, abs(target - held)):
+            continue
+        if target < held:
+            _leave(draft, strategy, held - target)
+        elif not _is_closed(draft, strategy):
+            wanted.append((strategy, target - held))
+    _swap_to_fund(draft, wanted)
+    for strategy, amount in wanted:
+        _enter(draft, strategy, min(amount, _spendable(draft, strategy.token)))
+
+
+def _target_amount(draft: _Draft, strategy: Strategy, weight_bps: int) -> int:
+    return draft.amount(strategy.token, draft.net_value * weight_bps / BPS_PER_ONE) if weight_bps else 0
+
+
+def _is_closed(draft: _Draft, strategy: Strategy) -> bool:
+    rate = draft.snapshot.rate(strategy.id)
+    return rate is None or rate.is_paused
+
+
+def _spendable(draft: _Draft, token: str) -> int:
+    """What may be spent of a token; the reserve keeps the policy's minimum, rounded up."""
+    balance = draft.balances[token]
+    share = draft.policy.exposure.min_reserve_share
+    if token != draft.catalog.reserve_token or not isinstance(share, Decimal):
+        return balance
+    return max(balance - draft.amount(token, draft.net_value * Fraction(share)) - 1, 0)
+
+
+def _swap_to_fund(draft: _Draft, wanted: list[tuple[Strategy, int]]) -> None:
+    """Sell what is idle or above its cap while the reserve is short, then buy what the deposits lack."""
+    reserve = draft.catalog.reserve_token
+    needs: dict[str, int] = {}
+    for strategy, amount in wanted:
+        needs[strategy.token] = needs.get(strategy.token, 0) + amount
+    others = [token.id for token in draft.catalog.tokens if token.id != reserve]
+    lacking = {token: needs.get(token, 0) - draft.balances[token] for token in others}
+    buys = {token: draft.value(token, lack) for token, lack in lacking.items() if lack > 0}
+    spending = sum(buys.values(), draft.value(reserve, needs.get(reserve, 0)))
+    short = spending - draft.value(reserve, _spendable(draft, reserve))
+    for token in sorted(others, key=lambda token: (draft.value(token, lacking[token]), token)):
+        idle = draft.value(token, max(-lacking[token], 0))
+        sold = min(idle, max(_above_cap(draft, token), short if draft.catalog.token(token).is_stable else Fraction(0)))
+        if sold > 0:
+            short -= _sell(draft, token, draft.amount(token, sold))
+    for token, value in sorted(buys.items(), key=lambda item: (-item[1], item[0])):
+        amount = min(draft.amount(reserve, value), _spendable(draft, reserve))
+        if not draft.is_dust(reserve, amount):
+            _swap(draft, reserve, token, amount)
+
+
+def _sell(draft: _Draft, token: str, amount: int) -> Fraction:
+    """Swap into the reserve; returns the USD value that left, 0 for dust."""
+    if draft.is_dust(token, amount) or not _swap(draft, token, draft.catalog.reserve_token, amount):
+        return Fraction(0)
+    return draft.value(token, amount)
+
+
+def _above_cap(draft: _Draft, token: str) -> Fraction:
+    """USD value of a token, cash and positions, above the policy's token share."""
+    cap = draft.policy.exposure.max_token_share
+    if not isinstance(cap, Decimal):
+        return Fraction(0)
+    invested = sum(
+        draft.portfolio.position_of(strategy.id) - _left(draft, strategy.id)
+        for strategy in draft.catalog.strategies
+        if strategy.token == token
+    )
+    return draft.value(token, draft.balances[token] + invested) - draft.net_value * Fraction(cap)
+
+
+def _left(draft: _Draft, strategy_id: str) -> int:
+    return sum(move.amount_in for move in draft.moves if move.strategy == strategy_id)
+
+
+def _swap(draft: _Draft, token_in: str, token_out: str, amount: int, *, is_priced: bool = True) -> bool:
+    """Plan a swap on the cheapest venue of the pair; False when there is none or nothing to swap."""
+    venue = cheapest_venue(token_in, token_out, draft.catalog)
+    if venue is None or amount <= 0:
+        return False
+    move = Move(kind=MoveKind.SWAP, token_in=token_in, token_out=token_out, amount_in=amount, venue=venue.id)
+    floor = fair_floor(move, snapshot=draft.snapshot, catalog=draft.catalog, policy=draft.policy) if is_priced else 0
+    draft.add(move, delivered=floor)
+    return True
+
+
+def _leave(draft: _Draft, strategy: Strategy, wanted: int) -> int:
+    """Plan a withdrawal of at most what can leave; returns what is sure to arrive, in base units of the token."""
+    held = draft.portfolio.position_of(strategy.id)
+    amount = min(wanted, leavable(strategy.id, draft.portfolio, draft.snapshot))
+    if amount <= 0:
+        return 0
+    if strategy.kind is StrategyKind.AAVE_V3:
+        move, delivered = _exit_move(MoveKind.WITHDRAW, strategy, amount, is_whole=amount == held), amount
+    else:
+        move, delivered = _redeem(draft, strategy, amount, held)
+    if delivered:
+        draft.add(move, delivered=delivered)
+    return delivered
+
+
+def _redeem(draft: _Draft, strategy: Strategy, amount: int, held: int) -> tuple[Move, int]:
+    owned = sum(position.shares for position in draft.portfolio.positions if position.strategy == strategy.id)
+    shares = owned if amount == held else owned * amount // held
+    move = _exit_move(MoveKind.REDEEM, strategy, held * shares // owned if owned else 0, is_whole=amount == held)
+    delivered = move.amount_in * (BPS_PER_ONE - REDEEM_MARGIN_BPS) // BPS_PER_ONE if shares else 0
+    return move.model_copy(update={"shares": shares}), delivered
+
+
+def _exit_move(kind: MoveKind, strategy: Strategy, amount: int, *, is_whole: bool) -> Move:
+    token = strategy.token
+    return Move(kind=kind, token_in=token, token_out=token, amount_in=amount, strategy=strategy.id, is_whole=is_whole)
+
+
+def _enter(draft: _Draft, strategy: Strategy, amount: int) -> None:
+    if draft.is_dust(strategy.token, amount):
+        return
+    kind = MoveKind.SUPPLY if strategy.kind is StrategyKind.AAVE_V3 else MoveKind.DEPOSIT
+    token = strategy.token
+    move = Move(kind=kind, token_in=token, token_out=token, amount_in=amount, strategy=strategy.id)
+    draft.add(move, delivered=0)
+
+
+def _price(token: str, snapshot: MarketSnapshot) -> Fraction:
+    """The lowest source, as guards value holdings."""
+    price = snapshot.price_usd(token)
+    if price is None:
+        raise StaleOrDisputed(f"token {token} has no price at block {snapshot.block_number}")
+    return Fraction(price)

@@ -1,0 +1,217 @@
+"""The targets that agents may choose from, each with its exact moves' costs and its gain against holding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+
+from domain.errors import Infeasible, StaleOrDisputed
+from domain.market import Catalog, Forecast, MarketHistory, MarketSnapshot, Strategy
+from domain.plan import Candidate, CandidateKind, Move, MoveKind
+from domain.policy import Policy
+from domain.portfolio import Portfolio, value_holdings
+from domain.units import value_usd
+from tools.allocation import plan_moves, round_to_weights
+from tools.allocation_problem import Market, Profile, build_problem
+from tools.costs import break_even_days, gas_cost_usd, swap_cost_usd
+from tools.history import DAYS_PER_YEAR
+from tools.implied import portfolio_after, swap_fee_pips
+from tools.optimizer import optimize
+from tools.rate_impact import EarningCurve, diluted_apr, tent
+
+PROFILES: Final[Mapping[CandidateKind, Profile]] = {
+    CandidateKind.OPTIMAL: Profile(risk_aversion=0.5),
+    CandidateKind.CAUTIOUS: Profile(risk_aversion=3.0, turnover_scale=0.5, cap_scale=0.8),
+    CandidateKind.DIVERSIFIED: Profile(risk_aversion=0.5),
+}
+MIN_DEVIATION: Final = 0.005 / DAYS_PER_YEAR**0.5
+"""Half a percent a year: below it inverse volatility would follow noise."""
+MAX_BINDING: Final = 8
+
+
+def propose_candidates(
+    *,
+    portfolio: Portfolio,
+    snapshot: MarketSnapshot,
+    history: MarketHistory,
+    forecasts: tuple[Forecast, ...],
+    catalog: Catalog,
+    policy: Policy,
+    excluded: frozenset[str] = frozenset(),
+) -> tuple[Candidate, ...]:
+    """HOLD first, then OPTIMAL, CAUTIOUS and DIVERSIFIED where they exist and move something.
+
+    A candidate that no allocation satisfies, or whose gas exceeds the policy, is left out and HOLD's `binding` says
+    why. `excluded` strategies are never increased. Raises StaleOrDisputed when a held token has no price.
+    """
+    market = Market(portfolio, snapshot, history, forecasts, catalog, policy, excluded)
+    found: list[Candidate] = []
+    reasons: list[str] = []
+    if market.net_value_usd > 0:
+        for kind, profile in PROFILES.items():
+            try:
+                candidate = _propose(market, kind, profile)
+            except Infeasible as error:
+                reasons.append(f"{kind.value}: {error}")
+                continue
+            if candidate is not None:
+                found.append(candidate)
+    return (_hold(market, reasons), *found)
+
+
+def deterministic_choice(candidates: Sequence[Candidate], policy: Policy) -> Candidate:
+    """What the optimizer alone would take: the best lower-bound gain after costs within the economics' limits."""
+    hold = next(candidate for candidate in candidates if candidate.kind is CandidateKind.HOLD)
+    worthwhile = [candidate for candidate in candidates if is_worthwhile(candidate, policy)]
+    return max(worthwhile, key=lambda candidate: candidate.lower_gain_usd - candidate.cost_usd, default=hold)
+
+
+def is_worthwhile(candidate: Candidate, policy: Policy) -> bool:
+    """Whether a candidate moves and pays for itself as the economics guard will ask."""
+    if candidate.kind is CandidateKind.HOLD or candidate.break_even_days is None:
+        return False
+    limit = policy.economics.max_break_even_days
+    net = candidate.lower_gain_usd - candidate.cost_usd
+    is_in_time = not isinstance(limit, Decimal) or candidate.break_even_days <= float(limit)
+    return is_in_time and net >= float(policy.economics.min_net_gain_usd)
+
+
+def _hold(market: Market, reasons: Sequence[str]) -> Candidate:
+    current = _sizes(market, market.portfolio)
+    return Candidate(
+        id="hold",
+        kind=CandidateKind.HOLD,
+        weights=round_to_weights(current),
+        expected_apr=_earnings(market, current),
+        lower_apr=_earnings(market, current, at_lower_bound=True),
+        turnover=0.0,
+        cost_usd=0.0,
+        gain_usd=0.0,
+        lower_gain_usd=0.0,
+        break_even_days=0.0,
+        binding=tuple(reasons),
+    )
+
+
+def _propose(market: Market, kind: CandidateKind, profile: Profile) -> Candidate | None:
+    """None when the best is to move nothing."""
+    targets = _balanced_targets(market) if kind is CandidateKind.DIVERSIFIED else None
+    solution = optimize(build_problem(market, profile, targets=targets))
+    draft = _hold(market, ()).model_copy(
+        update={"id": kind.value, "kind": kind, "weights": round_to_weights(solution.weights)}
+    )
+    moves = plan_moves(
+        draft,
+        portfolio=market.portfolio,
+        snapshot=market.snapshot,
+        catalog=market.catalog,
+        policy=market.policy,
+    )
+    binding = tuple(name for name, _ in solution.binding)[:MAX_BINDING]
+    return _priced(market, draft, moves, binding) if moves else None
+
+
+def _priced(market: Market, draft: Candidate, moves: tuple[Move, ...], binding: tuple[str, ...]) -> Candidate:
+    """The draft with what its own moves cost and earn."""
+    after = portfolio_after(market.portfolio, moves, snapshot=market.snapshot, catalog=market.catalog)
+    before_sizes, sizes = _sizes(market, market.portfolio), _sizes(market, after)
+    horizon_years = market.policy.economics.horizon_days / DAYS_PER_YEAR
+    gain = _earnings(market, sizes) - _earnings(market, before_sizes)
+    gain_usd, lower_gain_usd = (
+        change * market.net_value_usd * horizon_years for change in (gain, _lower_gain(market, before_sizes, sizes))
+    )
+    cost_usd = _gas_usd(market, moves) + _swaps_usd(market, moves)
+    return draft.model_copy(
+        update={
+            "expected_apr": _earnings(market, sizes),
+            "lower_apr": _earnings(market, sizes, at_lower_bound=True),
+            "turnover": _turnover(market, after),
+            "cost_usd": cost_usd,
+            "gain_usd": gain_usd,
+            "lower_gain_usd": lower_gain_usd,
+            "break_even_days": break_even_days(cost_usd, lower_gain_usd / market.policy.economics.horizon_days),
+            "binding": binding,
+        }
+    )
+
+
+def _sizes(market: Market, portfolio: Portfolio) -> dict[str, float]:
+    """Positions as shares of today's net asset value, so that a swap's cost does not hide in the denominator."""
+    holdings = value_holdings(portfolio, market.snapshot, market.catalog)
+    total = market.net_value_usd
+    return {line.strategy: float(line.value_usd) / total for line in holdings if line.strategy and total > 0}
+
+
+def _earnings(market: Market, sizes: Mapping[str, float], *, at_lower_bound: bool = False) -> float:
+    """Yearly, as a share of net asset value; a strategy without a forecast or a reading adds nothing."""
+    return sum(
+        _earned(market, market.catalog.strategy(name), size, at_lower_bound=at_lower_bound)
+        for name, size in sizes.items()
+    )
+
+
+def _earned(market: Market, strategy: Strategy, size: float, *, at_lower_bound: bool) -> float:
+    forecast, rate = market.forecast_by_strategy.get(strategy.id), market.snapshot.rate(strategy.id)
+    if forecast is None or rate is None:
+        return 0.0
+    added = (size - market.share_of(strategy)) * market.units_per_share(strategy.token)
+    return size * diluted_apr(rate, forecast.lower_apr if at_lower_bound else forecast.expected_apr, added=added)
+
+
+def _lower_gain(market: Market, before: Mapping[str, float], after: Mapping[str, float]) -> float:
+    """Against ourselves: what grows earns its lower bound, what shrinks is missed at its expected rate."""
+    gain = 0.0
+    for name in sorted({*before, *after}):
+        strategy, old, new = market.catalog.strategy(name), before.get(name, 0.0), after.get(name, 0.0)
+        is_entry = new > old
+        gain += _earned(market, strategy, new, at_lower_bound=is_entry)
+        gain -= _earned(market, strategy, old, at_lower_bound=is_entry)
+    return gain
+
+
+def _turnover(market: Market, after: Portfolio) -> float:
+    """Value that leaves a position or a cash line, as a share of net asset value."""
+    later: dict[tuple[str, str | None], float] = {}
+    for line in value_holdings(after, market.snapshot, market.catalog):
+        later[line.token, line.strategy] = float(line.value_usd) / market.net_value_usd
+    return sum(max(share - later.get(key, 0.0), 0.0) for key, share in market.shares.items())
+
+
+def _gas_usd(market: Market, moves: Sequence[Move]) -> float:
+    """Raises Infeasible above the policy's gas cost, StaleOrDisputed when the native token has no price."""
+    price = market.snapshot.price_usd(market.catalog.native_token)
+    if price is None:
+        raise StaleOrDisputed(f"token {market.catalog.native_token} has no price, gas cannot be valued")
+    cost = gas_cost_usd((move.kind for move in moves), market.snapshot, native_price_usd=price)
+    limit = market.policy.economics.max_gas_cost_usd
+    if isinstance(limit, Decimal) and cost > limit:
+        raise Infeasible(f"gas of {len(moves)} moves costs {cost:.2f} USD, limit {limit} USD")
+    return float(cost)
+
+
+def _swaps_usd(market: Market, moves: Sequence[Move]) -> float:
+    return float(sum(_swap_usd(market, move) for move in moves if move.kind is MoveKind.SWAP))
+
+
+def _swap_usd(market: Market, move: Move) -> Decimal:
+    price = market.snapshot.price_usd(move.token_in) or Decimal(0)
+    worth = value_usd(move.amount_in, decimals=market.catalog.token(move.token_in).decimals, price_usd=price)
+    return swap_cost_usd(worth, swap_fee_pips(move, market.catalog))
+
+
+def _balanced_targets(market: Market) -> dict[str, EarningCurve]:
+    """Inverse-volatility sizes over stable strategies that may be entered; everything else stays as it is."""
+    stable = [s for s in market.catalog.strategies if market.catalog.token(s.token).is_stable and market.may_enter(s)]
+    deviations = {s.id: float(np.nanstd(market.returns.column(s.id))) for s in stable}
+    inverse = {name: 1.0 / max(deviation, MIN_DEVIATION) for name, deviation in deviations.items()}
+    staying = sum(market.share_of(s) for s in market.catalog.strategies if s.id not in inverse)
+    reserve = market.policy.exposure.min_reserve_share
+    idle = sum(market.cash_share(token.id) for token in market.catalog.tokens if not token.is_stable)
+    free = max(1.0 - staying - idle - (float(reserve) if isinstance(reserve, Decimal) else 0.0), 0.0)
+    total = sum(inverse.values())
+    targets = {s.id: market.share_of(s) for s in market.catalog.strategies}
+    targets |= {name: free * value / total for name, value in inverse.items()}
+    return {name: tent(target, 1.0) for name, target in targets.items()}

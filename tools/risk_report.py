@@ -1,0 +1,114 @@
+"""One portfolio's whole risk, as guards judge it; what cannot be measured stays None and is never guessed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from domain.errors import StaleOrDisputed
+from domain.market import Catalog, MarketHistory, MarketSnapshot
+from domain.plan import Candidate
+from domain.policy import Policy, RiskLimits
+from domain.portfolio import Holding, Portfolio, value_holdings
+from domain.risk import RiskReport, StressLoss
+from tools.allocation import plan_moves
+from tools.history import FloatArray, daily_returns
+from tools.implied import portfolio_after
+from tools.risk_metrics import historical_tail, max_drawdown, volatility
+from tools.stress import stress_losses
+
+LEVELS: Final = (0.95, 0.99)
+NEGLIGIBLE_SHARE: Final = 0.0001
+"""Holdings below one basis point do not shorten the sample: dust sent by a stranger must not blind us."""
+
+
+def assess_portfolio(
+    portfolio: Portfolio,
+    *,
+    snapshot: MarketSnapshot,
+    history: MarketHistory,
+    catalog: Catalog,
+    limits: RiskLimits,
+    subject: str,
+) -> RiskReport:
+    """Tails at 95 and 99 % over limits.horizon_days, volatility, drawdown, stress and concentration of today's book.
+
+    Never raises for missing data: an unpriced holding leaves every field empty, a short history the estimates.
+    """
+    try:
+        holdings = value_holdings(portfolio, snapshot, catalog)
+    except StaleOrDisputed:
+        return _unknown(subject)
+    total = float(sum(holding.value_usd for holding in holdings))
+    if total <= 0:
+        return _unknown(subject)
+    returns = portfolio_returns(holdings, history, catalog)
+    tails = (historical_tail(returns, level=level, horizon_days=limits.horizon_days) for level in LEVELS)
+    drawdown = max_drawdown(returns)
+    return RiskReport(
+        subject=subject,
+        net_asset_value_usd=total,
+        tails=tuple(tail for tail in tails if tail is not None),
+        volatility=volatility(returns),
+        max_drawdown=drawdown.depth if drawdown else None,
+        stress=_stress(portfolio, snapshot, catalog, history),
+        herfindahl=sum((float(holding.value_usd) / total) ** 2 for holding in holdings),
+    )
+
+
+def assess_weights(
+    candidate: Candidate,
+    *,
+    portfolio: Portfolio,
+    snapshot: MarketSnapshot,
+    history: MarketHistory,
+    catalog: Catalog,
+    policy: Policy,
+) -> RiskReport:
+    """The same for the book that a candidate's moves would leave; subject is the candidate's id."""
+    try:
+        moves = plan_moves(candidate, portfolio=portfolio, snapshot=snapshot, catalog=catalog, policy=policy)
+        after = portfolio_after(portfolio, moves, snapshot=snapshot, catalog=catalog)
+    except StaleOrDisputed:
+        return _unknown(candidate.id)
+    return assess_portfolio(
+        after, snapshot=snapshot, history=history, catalog=catalog, limits=policy.risk, subject=candidate.id
+    )
+
+
+def portfolio_returns(holdings: tuple[Holding, ...], history: MarketHistory, catalog: Catalog) -> FloatArray:
+    """Daily returns of today's shares held constant, shape (n_days - 1,); NaN where any holding's is unknown."""
+    total = float(sum(holding.value_usd for holding in holdings))
+    lines = [holding for holding in holdings if float(holding.value_usd) >= NEGLIGIBLE_SHARE * total]
+    invested = [(line.strategy, line) for line in lines if line.strategy is not None]
+    cash = [line for line in lines if line.strategy is None]
+    matrix = daily_returns(
+        history,
+        catalog,
+        strategy_ids=[strategy for strategy, _ in invested],
+        tokens=[line.token for line in cash],
+    )
+    shares = np.array([float(line.value_usd) / total for line in (*(line for _, line in invested), *cash)])
+    return np.asarray(matrix.values @ shares)
+
+
+def _stress(
+    portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Catalog, history: MarketHistory
+) -> tuple[StressLoss, ...]:
+    try:
+        return stress_losses(portfolio, snapshot, catalog, history=history)
+    except StaleOrDisputed:
+        return ()
+
+
+def _unknown(subject: str) -> RiskReport:
+    return RiskReport(
+        subject=subject,
+        net_asset_value_usd=None,
+        tails=(),
+        volatility=None,
+        max_drawdown=None,
+        stress=(),
+        herfindahl=None,
+    )
