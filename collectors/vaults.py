@@ -7,7 +7,6 @@ shows; a vault that books its yield now and then shows it only against an older 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -15,15 +14,16 @@ from collectors.answers import Answers, Question, ask
 from domain import abi
 from domain.market import Catalog, RateObservation, Strategy, StrategyKind
 from domain.ports import BlockHeader, ChainReads
-from domain.units import SECONDS_PER_YEAR, divide
+from domain.units import SECONDS_PER_DAY, SECONDS_PER_YEAR, divide
 
 SOURCE: Final = "onchain"
 EXTRA_PROBE_DIGITS: Final = 12  # one share of a 6-decimal token would show an hour's growth as 0 to 5 units
-GROWTH_WINDOW_SECONDS: Final = 3600
+AHEAD_SECONDS: Final = 3600
+MIN_BEHIND_SECONDS: Final = SECONDS_PER_DAY  # over less, one booking would look like a fortune
 LOWEST_APR: Final = -1.0  # a loss that would take all within the year, or sooner
 
-Previous = Callable[[str, datetime], RateObservation | None]
-"""The newest stored observation of a strategy that is not younger than the given time."""
+Previous = Callable[[str], RateObservation | None]
+"""A stored observation of a strategy, if there is one."""
 
 
 class _VaultQuestions(NamedTuple):
@@ -73,7 +73,7 @@ def _questions(strategy: Strategy, catalog: Catalog) -> _VaultQuestions:
 
 def _ask_later(reads: ChainReads, questions: Sequence[Question], header: BlockHeader) -> Answers:
     calls = [question.to_call() for question in questions]
-    return Answers(questions, reads.read_ahead(calls, head=header, seconds=GROWTH_WINDOW_SECONDS) if calls else [])
+    return Answers(questions, reads.read_ahead(calls, head=header, seconds=AHEAD_SECONDS) if calls else [])
 
 
 def _observe(
@@ -110,16 +110,17 @@ def _share_price(redeemed: int, strategy: Strategy, catalog: Catalog) -> Decimal
 def _apr_ahead(now: int | None, later: int | None) -> float:
     if not now or later is None:
         return 0.0
-    return _annual_growth(Decimal(now), Decimal(later), GROWTH_WINDOW_SECONDS)
+    return _annual_growth(Decimal(now), Decimal(later), AHEAD_SECONDS)
 
 
 def _apr_behind(observation: RateObservation, previous: Previous | None) -> float:
     """Zero when nothing old enough is known: no growth was seen, so none is promised."""
-    not_after = observation.observed_at - timedelta(seconds=GROWTH_WINDOW_SECONDS)
-    before = previous(observation.strategy, not_after) if previous else None
-    if before is None or before.observed_at > not_after:
+    before = previous(observation.strategy) if previous else None
+    if before is None:
         return 0.0
     seconds = (observation.observed_at - before.observed_at).total_seconds()
+    if seconds < MIN_BEHIND_SECONDS:
+        return 0.0
     return _annual_growth(before.share_price, observation.share_price, seconds)
 
 
