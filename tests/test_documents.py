@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
-from tests.repository import PACKAGES, PROJECT, ROOT, docstring_of
+from guards import check
+from tests.builders_evidence import make_evidence
+from tests.repository import PACKAGES, PROJECT, ROOT, docstring_of, modules, parsed
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text()
@@ -73,6 +76,38 @@ def test_readme_names_every_setting_and_no_other() -> None:
 
 def test_guards_document_names_every_key_of_the_policy() -> None:
     assert {key for key in policy_keys() if f"`{key}`" not in GUARDS} == set()
+
+
+def test_guards_document_names_every_code_that_guards_write() -> None:
+    documented = set(re.findall(r"`([a-z_0-9]+)`", GUARDS))
+
+    assert guard_codes() - documented == set()
+
+
+def test_guards_document_names_no_code_that_guards_never_write() -> None:
+    rows = re.findall(r"^\| [a-z ]+ \| ((?:`\w+` ?)+)\|", GUARDS, re.MULTILINE)
+    documented = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
+
+    assert documented - guard_codes() == set()
+
+
+def guard_codes() -> set[str]:
+    """Codes of the rows for passing evidence, and every code that the source names in words."""
+    shown = {finding.code for finding in check(make_evidence()).findings}
+    calls = (
+        node
+        for module in modules()
+        if module.parts[0] == "guards"
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Attribute | ast.Name)
+    )
+    written = {
+        call.args[0].value
+        for call in calls
+        if ast.unparse(call.func).split(".")[-1] in {"at_most", "at_least", "fact", "_row"}
+        and isinstance(call.args[0], ast.Constant)
+    }
+    return shown | {str(code) for code in written}
 
 
 def test_readme_commands_exist() -> None:
