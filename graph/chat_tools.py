@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from domain.policy import Policy
-from domain.run import RunRecord, Workflow
+from domain.run import RunRecord
 from graph.agent_tools import NoArguments
 from graph.briefing import Fact, brief_portfolio
 from graph.dependencies import Dependencies
@@ -171,7 +171,3 @@ def _show_run(runs: Sequence[RunRecord]) -> ToolSpec[OneRun]:
         run=lambda wanted: brief_run(by_id[wanted.run_id]),
         choices={"run_id": tuple(by_id)},
     )
-
-
-def workflow_of(proposal: ProposeRun) -> Workflow:
-    return Workflow(proposal.workflow)
