@@ -26,7 +26,7 @@ GAS_UNITS: Final[Mapping[MoveKind, int]] = MappingProxyType(
     }
 )
 PIPS_PER_ONE: Final = 1_000_000
-SWAP_IMPACT_FRACTION: Final = 0.0005
+SWAP_IMPACT_PIPS: Final = 500
 """Allowance for price impact on top of the pool's fee; the quote decides before anything is signed."""
 NATIVE_DECIMALS: Final = 18
 
@@ -45,12 +45,12 @@ def gas_cost_usd(kinds: Iterable[MoveKind], snapshot: MarketSnapshot, *, native_
 
 def swap_cost_fraction(fee_pips: int) -> float:
     """Share of what is swapped that fee and price impact take; 100 pips are one basis point."""
-    return fee_pips / PIPS_PER_ONE + SWAP_IMPACT_FRACTION
+    return (fee_pips + SWAP_IMPACT_PIPS) / PIPS_PER_ONE
 
 
 def swap_cost_usd(value: Decimal, fee_pips: int) -> Decimal:
     """The same on a USD value, in exact numbers."""
-    return EXACT.multiply(value, Decimal(str(swap_cost_fraction(fee_pips))))
+    return EXACT.multiply(value, EXACT.divide(Decimal(fee_pips + SWAP_IMPACT_PIPS), Decimal(PIPS_PER_ONE)))
 
 
 def break_even_days(cost_usd: float, gain_usd_per_day: float) -> float | None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from decimal import Decimal
-from fractions import Fraction
 
 from domain.errors import InvariantBroken
 from domain.market import Catalog, MarketSnapshot
 from domain.plan import Move, MoveKind
 from domain.portfolio import Balance, Portfolio, Position
-from tools.costs import swap_cost_fraction
+from tools.costs import PIPS_PER_ONE, SWAP_IMPACT_PIPS
 from tools.swap_floors import fair_amount
 
 
@@ -57,8 +55,8 @@ def _swap_out(move: Move, snapshot: MarketSnapshot, catalog: Catalog) -> int:
     fair = fair_amount(
         move.amount_in, token_in=move.token_in, token_out=move.token_out, snapshot=snapshot, catalog=catalog
     )
-    cost = Fraction(Decimal(str(swap_cost_fraction(swap_fee_pips(move, catalog)))))
-    return math.floor(fair * (1 - cost))
+    cost_pips = swap_fee_pips(move, catalog) + SWAP_IMPACT_PIPS
+    return math.floor(fair * (PIPS_PER_ONE - cost_pips) / PIPS_PER_ONE)
 
 
 def _check(cash: dict[str, int], positions: dict[str, int]) -> None:
