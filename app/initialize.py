@@ -9,7 +9,6 @@ from pathlib import Path
 
 from app.clock import SystemClock
 from app.paper import OPERATOR_KEY, PaperChain
-from app.safe_account import adopt_safe, create_safe
 from app.settings import (
     CONFIG_DIRECTORY,
     DATABASE_FILE,
@@ -76,6 +75,8 @@ def _account(
         if paper is None:
             raise ConfigurationInvalid(f"mode {settings.mode} needs an account: autofi init --safe ADDRESS")
         return catalog.account
+    from app.safe_account import adopt_safe, create_safe
+
     rpc_url = paper.start() if paper is not None else settings.rpc_url
     if rpc_url is None:
         raise ConfigurationInvalid(f"mode {settings.mode} needs the address of a node: set AUTOFI_RPC_URL")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from app.warmup import WARMUP_DAYS, warm_up
-from chain.anvil import CHAIN_ID, LOOPBACK, Rpc, claim_port, find_anvil
+from chain.anvil import CHAIN_ID, LOOPBACK, NodeRpc, claim_port, find_anvil
 from chain.scenario import Scenario
 from chain.world import prepare_world
 from chain.world_manifest import Manifest
@@ -102,7 +102,7 @@ class PaperChain:
         return True
 
     def scenario(self) -> Scenario:
-        return Scenario(Rpc(self.start()), self.manifest)
+        return Scenario(NodeRpc(self.start()), self.manifest)
 
     def _record(self) -> NodeRecord | None:
         try:
@@ -119,7 +119,9 @@ class PaperChain:
             "--order", "fifo",
         ]  # fmt: skip
         with (self.folder / LOG_FILE).open("ab") as log:
-            return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(  # noqa: S603  # our own binary and arguments
+                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
 
     def _await_node(self, process: subprocess.Popen[bytes], port: int) -> None:
         deadline = time.monotonic() + BOOT_DEADLINE_SECONDS
@@ -136,7 +138,7 @@ class PaperChain:
 
 
 def _answers(port: int) -> bool:
-    rpc = Rpc(f"http://{LOOPBACK}:{port}")
+    rpc = NodeRpc(f"http://{LOOPBACK}:{port}")
     try:
         return bool(rpc.call("eth_chainId") == hex(CHAIN_ID))
     except AutofiError:

@@ -11,6 +11,7 @@ from app.console import print_table, say
 from domain.run import RunRecord, RunStatus
 from domain.units import decimal_text, to_tokens
 from domain.verdict import Verdict
+from guards.render import summary_rows
 
 if TYPE_CHECKING:
     from app.status import Standing
@@ -25,7 +26,7 @@ COLORS: Final = {
     RunStatus.VETOED: "yellow",
     RunStatus.REFUSED: "yellow",
 }
-NEAR_ROWS: Final = 14
+MAX_CELL: Final = 34
 SPARK: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -86,18 +87,19 @@ def print_moves(record: RunRecord) -> None:
 
 
 def print_verdict(verdict: Verdict) -> None:
-    """Denied rows first, then those with the least room; the count says how many rows were judged."""
-    denied = [finding for finding in verdict.findings if not finding.passed]
-    measured = [finding for finding in verdict.findings if finding.passed]
-    shown = [*denied, *measured][: max(NEAR_ROWS, len(denied))]
+    """Denials first, then one row per guard's code: measured against limit."""
     rows = [
-        (f.code, f.subject, f.observed, f.limit, f.unit, "waived" if f.waived else "pass" if f.passed else "DENY")
-        for f in shown
+        (code, _short(subject), _short(observed), _short(limit), unit, headroom, result.upper())
+        for _, code, subject, observed, limit, unit, headroom, result in summary_rows(verdict)
     ]
     kind = "exit" if verdict.is_exit else "batch"
     answer = "PASS" if verdict.is_pass else "DENY"
-    title = f"verdict {answer} on this {kind}: {len(verdict.findings)} rows judged, {len(shown)} shown"
-    print_table(title, ("guard", "subject", "observed", "limit", "unit", ""), rows)
+    title = f"verdict {answer} on this {kind}: {len(verdict.findings)} limits judged, one row per code"
+    print_table(title, ("guard", "subject", "measured", "limit", "unit", "headroom", ""), rows)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
 
 
 def print_runs(summaries: Sequence[RunSummary]) -> None:

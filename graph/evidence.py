@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from domain.errors import InvariantBroken
-from domain.market import MarketHistory, MarketSnapshot
 from domain.plan import RebalancePlan
 from domain.portfolio import Portfolio
 from domain.stages import SimulatedBook
@@ -49,8 +48,3 @@ def reparse_plan(state: State) -> RebalancePlan:
     if plan is None:
         raise InvariantBroken("the guard was reached without a plan")
     return RebalancePlan.model_validate(plan.model_dump())
-
-
-def market_of(state: State, dependencies: Dependencies) -> tuple[MarketSnapshot, MarketHistory]:
-    observation = state["observation"]
-    return dependencies.snapshot(observation.snapshot_digest), dependencies.history(observation.history_digest)

@@ -158,7 +158,7 @@ def _build(state: State, dependencies: Dependencies, candidate: Candidate, terms
         candidate_id=candidate.id,
         catalog=catalog,
         policy_digest=policy.digest(),
-        snapshot_digest=state["observation"].snapshot_digest,
+        snapshot_digest=_snapshot(state, dependencies).digest(),
         fee_cap_wei=fee_cap_wei(
             terms.moves,
             snapshot=_snapshot(state, dependencies),
