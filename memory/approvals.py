@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from domain.errors import ApprovalRefused, InvariantBroken
+from domain.ports import ApprovalStore
 from domain.verdict import Approval, ApprovalStatus
 from memory.database import Database
 from memory.tables import approvals
@@ -17,7 +18,7 @@ APPROVER: Final = "approver"
 _COLUMNS: Final = tuple(approvals.c[name] for name in Approval.model_fields)
 
 
-class SqlApprovalStore:
+class SqlApprovalStore(ApprovalStore):
     """Refusals start with their code: unknown_digest, already_answered, expired, wrong_role, four_eyes, unnamed,
     not_approved, already_used.
     """

@@ -9,13 +9,14 @@ from sqlalchemy import insert, select
 
 from domain.digest import sha256_hex
 from domain.errors import InvariantBroken, StoreUnavailable, UnknownSubject
+from domain.ports import ArtifactStore
 from memory.database import Database
 from memory.tables import artifacts
 
 MAX_ARTIFACT_BYTES: Final = 32 * 1024 * 1024
 
 
-class SqlArtifactStore:
+class SqlArtifactStore(ArtifactStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 

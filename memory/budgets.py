@@ -11,6 +11,7 @@ from sqlalchemy import Connection, exists, func, select
 from domain.digest import canonical_json
 from domain.errors import AutofiError, InvariantBroken, StoreUnavailable
 from domain.policy import BudgetLimits
+from domain.ports import BudgetLedger
 from domain.units import Value
 from domain.verdict import BudgetState
 from memory import books
@@ -33,7 +34,7 @@ from memory.tables import book_entries, moment_text
 _C = book_entries.c
 
 
-class SqlBudgetLedger:
+class SqlBudgetLedger(BudgetLedger):
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from domain.digest import canonical_json
 from domain.errors import InvariantBroken, UnknownSubject
+from domain.ports import ExecutionJournal
 from domain.transaction import TERMINAL_STATUSES, Intent, IntentStatus, Receipt, SignedTransaction
 from memory.database import Database
 from memory.tables import intents, receipts
@@ -21,8 +22,8 @@ _NEXT: Final = {
 _IDENTITY: Final = ("run_id", "chain_id", "sender", "expires_at")
 
 
-class SqlExecutionJournal:
-    """Every method is harmless when repeated and raises InvariantBroken when repeated with something else."""
+class SqlExecutionJournal(ExecutionJournal):
+    """Every method is harmless when repeated, also by the slower of two workers: what was written first stays."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,24 +42,24 @@ class SqlExecutionJournal:
         return known
 
     def assign_nonce(self, batch_digest: str, *, nonce: int) -> Intent:
-        """May be corrected while nothing is signed; afterwards the nonce is what the signed bytes carry."""
+        """The row unchanged when it has a nonce. A nonce that another intent owns raises InvariantBroken."""
         with self._database.writing() as connection:
             known = _require(connection, batch_digest)
-            if known.nonce == nonce:
+            if known.nonce is not None:
                 return known
             if known.status is not IntentStatus.PLANNED:
-                raise InvariantBroken(f"intent {batch_digest} is {known.status} with nonce {known.nonce}, got {nonce}")
+                raise InvariantBroken(f"intent {batch_digest} is {known.status} and gets no nonce, {nonce} was asked")
             return _update(connection, known, {"nonce": nonce})
 
     def store_signed(self, batch_digest: str, signed: SignedTransaction) -> Intent:
-        """On disk when this returns: only then may a byte leave."""
+        """On disk when this returns: only then may a byte leave. The first bytes stored stay."""
         with self._database.writing() as connection:
             known = _require(connection, batch_digest)
-            if known.signed == signed:
+            if known.signed is not None:
                 return known
             if known.status is not IntentStatus.PLANNED or known.nonce is None:
                 raise InvariantBroken(
-                    f"intent {batch_digest} is {known.status} with nonce {known.nonce}: other bytes are not stored"
+                    f"intent {batch_digest} is {known.status} with nonce {known.nonce}: nothing may be signed for it"
                 )
             row = {"signed_raw": signed.raw, "transaction_hash": signed.transaction_hash}
             return _update(connection, known, {**row, "status": IntentStatus.SIGNED.value})
@@ -66,7 +67,7 @@ class SqlExecutionJournal:
     def mark(self, batch_digest: str, status: IntentStatus) -> Intent:
         with self._database.writing() as connection:
             known = _require(connection, batch_digest)
-            if known.status is status:
+            if known.status is status or _is_overtaken(known.status, status):
                 return known
             if status is IntentStatus.SIGNED or status not in _NEXT.get(known.status, frozenset()):
                 raise InvariantBroken(f"intent {batch_digest} cannot go from {known.status} to {status}")
@@ -130,6 +131,11 @@ def _intent(row: RowMapping) -> Intent:
 def _update(connection: Connection, known: Intent, values: dict[str, object]) -> Intent:
     connection.execute(update(intents).where(intents.c.batch_digest == known.batch_digest).values(**values))
     return _require(connection, known.batch_digest)
+
+
+def _is_overtaken(known: IntentStatus, status: IntentStatus) -> bool:
+    """A worker notes its broadcast after another one has already seen the receipt."""
+    return status is IntentStatus.BROADCAST and known in {IntentStatus.CONFIRMED, IntentStatus.REVERTED}
 
 
 def _require_same_payload(known: Intent, intent: Intent) -> None:

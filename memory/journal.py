@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from domain.digest import sha256_hex
 from domain.errors import StoreUnavailable, UnknownSubject
+from domain.ports import Journal
 from domain.run import JournalEntry, Verification
 from memory import books
 from memory.database import Database
@@ -19,7 +20,7 @@ _BOOK = book_entries.c.book == Book.JOURNAL
 _ENTRY_COLUMNS = tuple(book_entries.c[name] for name in JournalEntry.model_fields)
 
 
-class SqlJournal:
+class SqlJournal(Journal):
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -54,7 +55,6 @@ def read_body(connection: Connection, sequence: int) -> bytes:
     row = connection.execute(chosen).one_or_none()
     if row is None:
         raise UnknownSubject(f"journal entry {sequence} does not exist")
-    body = bytes(row.body)
-    if sha256_hex(body) != row.body_digest:
+    if not isinstance(row.body, bytes) or sha256_hex(row.body) != row.body_digest:
         raise StoreUnavailable(f"journal entry {sequence}: the body does not have the digest recorded for it")
-    return body
+    return row.body

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, Table, and_, func, insert, select
 from domain.digest import canonical_json
 from domain.errors import InvariantBroken
 from domain.market import DailySeries, MarketHistory, MarketSnapshot, PriceObservation, RateObservation
+from domain.ports import ObservationStore
 from memory.database import Database
 from memory.tables import prices, rates
 
@@ -29,7 +30,7 @@ class Reading(NamedTuple):
     value: float
 
 
-class SqlObservationStore:
+class SqlObservationStore(ObservationStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from domain.digest import canonical_json
 from domain.errors import InvariantBroken, UnknownSubject
+from domain.ports import RunStore
 from domain.run import JournalEntry, RunRecord, RunRequest, RunStatus
 from domain.units import UtcDatetime, Value
 from memory import books
@@ -38,7 +39,7 @@ class RunSummary(Value):
     updated_at: UtcDatetime
 
 
-class SqlRunStore:
+class SqlRunStore(RunStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -78,6 +79,11 @@ class SqlRunStore:
             entry = books.append(connection, Book.JOURNAL, kind="run", subject=run_id, body=body, at=record.finished_at)
             _set(connection, run_id, {**_final_row(record), "journal_sequence": entry.sequence})
             return entry
+
+    def request(self, run_id: str) -> RunRequest | None:
+        with self._database.reading() as connection:
+            known = _find(connection, run_id)
+            return None if known is None else RunRequest.model_validate_json(known.request)
 
     def record(self, run_id: str) -> RunRecord | None:
         """None while the run has not finished, and for an unknown id."""

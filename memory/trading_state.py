@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from domain.digest import canonical_json
 from domain.errors import AutofiError
+from domain.ports import TradingStateStore
 from domain.units import UtcDatetime, Value
 from domain.verdict import TradingState
 from memory import books
@@ -25,7 +26,7 @@ class TradingStateChange(Value):
     at: UtcDatetime
 
 
-class SqlTradingStateStore:
+class SqlTradingStateStore(TradingStateStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 

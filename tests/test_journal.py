@@ -177,8 +177,9 @@ def test_a_lost_anchor_is_said_and_not_replaced(five, tmp_path):
         verify_file(tmp_path / FILE)
 
 
-def test_a_changed_body_is_never_handed_out(five, tmp_path):
-    tamper(tmp_path, "UPDATE book_entries SET body = x'7b7d' WHERE sequence = 3")
+@pytest.mark.parametrize("body", ["x'7b7d'", "'text'"])
+def test_a_changed_body_is_never_handed_out(five, tmp_path, body):
+    tamper(tmp_path, f"UPDATE book_entries SET body = {body} WHERE sequence = 3")
 
     with pytest.raises(StoreUnavailable, match="journal entry 3"):
         five.body(3)
