@@ -102,11 +102,13 @@ def optimize(problem: AllocationProblem) -> Solution:
     _limit(program, problem, columns)
     _add_tail(program, problem, columns)
     answer = program.solve()
-    values = answer.values
+    weights = {line.id: max(float(answer.values[columns.size[line.id]]), 0.0) for line in problem.strategies}
+    cash = {line.token: max(float(answer.values[columns.cash[line.token]]), 0.0) for line in problem.cash}
+    left = sum(max(line.current - weights[line.id], 0.0) for line in problem.strategies)
     return Solution(
-        weights={line.id: max(float(values[columns.size[line.id]]), 0.0) for line in problem.strategies},
-        cash={line.token: max(float(values[columns.cash[line.token]]), 0.0) for line in problem.cash},
-        turnover=float(sum(values[column] for column in _decreases(columns))),
+        weights=weights,
+        cash=cash,
+        turnover=left + sum(max(line.current - cash[line.token], 0.0) for line in problem.cash),
         objective=answer.objective,
         binding=answer.prices,
     )
