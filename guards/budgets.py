@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from domain.errors import StaleOrDisputed
 from domain.units import EXACT
 from domain.verdict import Evidence, Finding
 from guards.finding import Ruler
-from guards.measures import gas_usd, loss_usd, moved_usd, slippage_usd
+from guards.measures import gas_usd, known, loss_usd, moved_usd, slippage_usd
 
 RULER = Ruler("budgets")
 
@@ -29,20 +28,13 @@ def measure_spending(evidence: Evidence) -> Spending:
 
     An exit must not wait for a price: what cannot be measured reserves nothing, and settling records the rest.
     """
-    moved = _or_zero(moved_usd, evidence)
+    moved = known(moved_usd, evidence) or Decimal(0)
     return Spending(
         value_usd=moved,
-        gas_usd=_or_zero(gas_usd, evidence),
-        slippage_usd=_or_zero(slippage_usd, evidence),
+        gas_usd=known(gas_usd, evidence) or Decimal(0),
+        slippage_usd=known(slippage_usd, evidence) or Decimal(0),
         turnover_usd=moved,
     )
-
-
-def _or_zero(measure: Callable[[Evidence], Decimal], evidence: Evidence) -> Decimal:
-    try:
-        return measure(evidence)
-    except StaleOrDisputed:
-        return Decimal(0)
 
 
 def check_budgets(evidence: Evidence) -> tuple[Finding, ...]:
@@ -54,7 +46,7 @@ def check_budgets(evidence: Evidence) -> tuple[Finding, ...]:
 
 def _check_windows(evidence: Evidence) -> Iterator[Finding]:
     limits, used = evidence.policy.budgets, evidence.budget
-    moved, loss, gas = moved_usd(evidence), loss_usd(evidence), gas_usd(evidence)
+    moved, loss, gas = (known(measure, evidence) for measure in (moved_usd, loss_usd, gas_usd))
     windows = (
         ("transaction_value", "batch", Decimal(0), moved, limits.max_transaction_value_usd),
         ("day_value", "24 hours", used.value_day_usd, moved, limits.max_day_value_usd),
@@ -64,7 +56,8 @@ def _check_windows(evidence: Evidence) -> Iterator[Finding]:
         ("day_gas", "24 hours", used.gas_day_usd, gas, limits.max_day_gas_usd),
     )
     for code, subject, spent, ours, limit in windows:
-        yield RULER.at_most(code, subject, observed=EXACT.add(spent, ours), limit=limit, unit="usd")
+        total = None if ours is None else EXACT.add(spent, ours)
+        yield RULER.at_most(code, subject, observed=total, limit=limit, unit="usd")
     yield RULER.at_most(
         "runs_per_hour", "60 minutes", observed=used.runs_hour_count, limit=limits.max_hour_runs_count, unit="runs"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from domain.units import EXACT
 from domain.verdict import Economics, Evidence, Finding
 from guards.finding import Ruler, measured
-from guards.measures import gas_usd
+from guards.measures import gas_usd, known
 
 RULER = Ruler("economics")
 
@@ -20,7 +20,9 @@ def check_economics(evidence: Evidence) -> tuple[Finding, ...]:
         RULER.at_most("break_even", "batch", observed=days, limit=limits.max_break_even_days, unit="days"),
         RULER.at_most("gas_price", "head", observed=gas_price, limit=limits.max_gas_price_wei, unit="wei"),
         RULER.at_most("fee_cap", "envelope", observed=needed, limit=evidence.plan.fee_cap_wei, unit="wei"),
-        RULER.at_most("gas_cost", "envelope", observed=gas_usd(evidence), limit=limits.max_gas_cost_usd, unit="usd"),
+        RULER.at_most(
+            "gas_cost", "envelope", observed=known(gas_usd, evidence), limit=limits.max_gas_cost_usd, unit="usd"
+        ),
     )
 
 

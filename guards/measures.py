@@ -6,6 +6,7 @@ Measured on simulated portfolios and decoded calls. Raises StaleOrDisputed where
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -125,6 +126,14 @@ def oracle_value(token: Token | None, amount: int, evidence: Evidence) -> Decima
     if token is None or price is None:
         raise StaleOrDisputed(f"token {token.id if token else None} has no price of source {ORACLE}")
     return value_usd(amount, decimals=token.decimals, price_usd=price)
+
+
+def known(measure: Callable[[Evidence], Decimal], evidence: Evidence) -> Decimal | None:
+    """The measure, or None where a price that it needs is unknown."""
+    try:
+        return measure(evidence)
+    except StaleOrDisputed:
+        return None
 
 
 def gas_usd(evidence: Evidence) -> Decimal:

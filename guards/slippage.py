@@ -12,7 +12,7 @@ from domain.verdict import Evidence, Finding
 from guards.actions import Action
 from guards.asymmetry import is_exit
 from guards.finding import Ruler
-from guards.measures import oracle_value, slippage_usd, swaps
+from guards.measures import known, oracle_value, slippage_usd, swaps
 
 RULER = Ruler("slippage")
 
@@ -47,12 +47,13 @@ def _check_trade(swap: Action, evidence: Evidence) -> Finding:
 
 
 def _check_windows(evidence: Evidence) -> Iterator[Finding]:
-    limits, used, ours = evidence.policy.slippage, evidence.budget, slippage_usd(evidence)
+    limits, used, ours = evidence.policy.slippage, evidence.budget, known(slippage_usd, evidence)
     for code, subject, spent, limit in (
         ("day_slippage", "24 hours", used.slippage_day_usd, limits.max_day_slippage_usd),
         ("week_slippage", "7 days", used.slippage_week_usd, limits.max_week_slippage_usd),
     ):
-        yield RULER.at_most(code, subject, observed=EXACT.add(spent, ours), limit=limit, unit="usd")
+        total = None if ours is None else EXACT.add(spent, ours)
+        yield RULER.at_most(code, subject, observed=total, limit=limit, unit="usd")
 
 
 def _check_emergency_floor(evidence: Evidence) -> Iterator[Finding]:
