@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 ERROR_EXIT: Final = 2
+PIPE_WIDTH: Final = 132  # of tables in files and CI logs, which have no width of their own
 
 
 def console(*, to_stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=to_stderr, highlight=False, soft_wrap=False)
+    stream = sys.stderr if to_stderr else sys.stdout
+    return Console(stderr=to_stderr, highlight=False, width=None if stream.isatty() else PIPE_WIDTH)
 
 
 def say(text: str) -> None:

@@ -27,6 +27,7 @@ COLORS: Final = {
     RunStatus.REFUSED: "yellow",
 }
 MAX_CELL: Final = 34
+FACT: Final = "fact"
 SPARK: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -87,14 +88,15 @@ def print_moves(record: RunRecord) -> None:
 
 
 def print_verdict(verdict: Verdict) -> None:
-    """Denials first, then one row per guard's code: measured against limit."""
+    """Denials first, then one row per code, measured against limit; facts without a number only when denied."""
     rows = [
-        (code, _short(subject), _short(observed), _short(limit), unit, headroom, result.upper())
+        (code, _short(subject), _short(observed), _short(limit), unit, _short(headroom), result.upper())
         for _, code, subject, observed, limit, unit, headroom, result in summary_rows(verdict)
+        if unit != FACT or result == "deny"
     ]
     kind = "exit" if verdict.is_exit else "batch"
     answer = "PASS" if verdict.is_pass else "DENY"
-    title = f"verdict {answer} on this {kind}: {len(verdict.findings)} limits judged, one row per code"
+    title = f"verdict {answer} on this {kind}: {len(verdict.findings)} limits judged; the first of each code, --json has all"
     print_table(title, ("guard", "subject", "measured", "limit", "unit", "headroom", ""), rows)
 
 

@@ -19,7 +19,7 @@ SCENES: Final[Mapping[str, tuple[str, Callable[[Scenario], None]]]] = {
         lambda m: m.set_utilization("dai", Decimal("0.92")),
     ),
     "break-peg": ("USDX slides to 0.93 over six hours", lambda market: market.break_peg("usdx", Decimal("0.93"))),
-    "stall-feed": ("the DAI feed stops while its heartbeat passes", lambda market: market.stall_feed("dai")),
+    "stall-feed": ("the ETH price feed stops while its heartbeat passes", lambda market: market.stall_feed("weth")),
     "spike-gas": ("the base fee jumps to 900 gwei", lambda market: market.spike_gas(900 * GWEI)),
     "slash": ("the slashable vault loses 5 %", lambda market: market.slash_vault(500)),
 }

@@ -20,8 +20,9 @@ from domain.units import UINT256_MAX
 
 # The next block's time: at the head's own time nothing has accrued yet and gas comes out too low.
 SLOT_SECONDS: Final = 12
-GAS_MARGIN_NUMERATOR: Final = 5  # 5/4: refunds give back at most 1/5 of the gas used (EIP-3529), the limit needs it all
-GAS_MARGIN_DENOMINATOR: Final = 4
+# 3/2: the limit must hold gas before refunds, at most 1/5 of it (EIP-3529), and nested calls keep back 1/64 (EIP-150).
+GAS_MARGIN_NUMERATOR: Final = 3
+GAS_MARGIN_DENOMINATOR: Final = 2
 
 
 class BatchSimulator(Simulator):
