@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Final
 
@@ -14,6 +15,7 @@ from chain.world_manifest import Manifest
 from domain.abi import AbiFunction
 from domain.errors import BroadcastUnknown, ConfigurationInvalid, ExecutionFailed
 
+_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 ZERO_ADDRESS: Final = "0x" + "00" * 20
 # Safe 1.4.1: OwnerManager, Safe and SafeProxyFactory (@safe-global/safe-contracts 1.4.1)
 GET_OWNERS: Final = AbiFunction(name="getOwners", inputs=(), outputs=("address[]",))
@@ -80,9 +82,11 @@ def create_safe(client: ChainClient, manifest: Manifest, *, operator_key: str) -
 
 
 def _checked_address(address: str) -> str:
-    from eth_utils.address import is_address
+    from eth_utils.address import is_checksum_address
 
-    if not is_address(address) or not address.startswith("0x"):
+    digits = address.removeprefix("0x")
+    is_mixed_case = digits not in {digits.lower(), digits.upper()}
+    if not _ADDRESS.fullmatch(address) or (is_mixed_case and not is_checksum_address(address)):
         raise ConfigurationInvalid(
             f"account {address!r:.80} is not an address: expected 0x and 40 hexadecimal digits, "
             "in lower case or with a valid EIP-55 checksum"
