@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -45,19 +46,25 @@ def write_world(folder: Path, *, rpc: NodeRpc, manifest: Manifest, extra: Path |
     """All or nothing: the folder appears complete. When another process was faster, its folder stays."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix="staged-", dir=folder.parent))
-    state = dump_state(rpc)
-    (staged / STATE_FILE).write_bytes(state)
-    sealed = _at_head(manifest, rpc=rpc, state=state)
-    (staged / MANIFEST_FILE).write_text(sealed.model_dump_json(indent=1))
-    if extra is None:
-        (staged / EXTRA_FOLDER).mkdir()
-    else:
-        extra.rename(staged / EXTRA_FOLDER)
     try:
+        _fill(staged, rpc=rpc, manifest=manifest, extra=extra)
         staged.rename(folder)
     except OSError:
         if not folder.is_dir():
             raise
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _fill(folder: Path, *, rpc: NodeRpc, manifest: Manifest, extra: Path | None) -> None:
+    state = dump_state(rpc)
+    (folder / STATE_FILE).write_bytes(state)
+    sealed = _at_head(manifest, rpc=rpc, state=state)
+    (folder / MANIFEST_FILE).write_text(sealed.model_dump_json(indent=1))
+    if extra is None:
+        (folder / EXTRA_FOLDER).mkdir()
+    else:
+        extra.rename(folder / EXTRA_FOLDER)
 
 
 def _at_head(manifest: Manifest, *, rpc: NodeRpc, state: bytes) -> Manifest:

@@ -196,6 +196,16 @@ def test_reverted_transaction_of_the_builder_is_an_error(market: Market) -> None
         market.transactor.mine()
 
 
+def test_slower_builder_leaves_the_faster_ones_world(world: World, own_cache: Path, built: Path) -> None:
+    before = (own_cache / built.name / "manifest.json").read_bytes()
+    world.scenario.advance(60)
+
+    write_world(own_cache / built.name, rpc=world.node.rpc, manifest=world.manifest)
+
+    assert (own_cache / built.name / "manifest.json").read_bytes() == before
+    assert [path.name for path in own_cache.iterdir()] == [built.name]
+
+
 def test_damaged_state_is_refused_with_its_file_and_the_fix(own_cache: Path, built: Path) -> None:
     state = own_cache / built.name / "state.json"
     state.write_bytes(state.read_bytes()[:-100])
