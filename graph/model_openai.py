@@ -74,7 +74,7 @@ class OpenAIModel(AgentModel):
 
     def _stream(self, messages: Sequence[Message], tools: Sequence[ToolOffer]) -> Generator[AIMessageChunk, None, None]:
         bound = self._client().bind_tools(
-            [_function(tool) for tool in tools], strict=True, parallel_tool_calls=False, tool_choice="any"
+            [_function(tool) for tool in tools], parallel_tool_calls=False, tool_choice="any"
         )
         return cast("Generator[AIMessageChunk, None, None]", bound.stream([_to_langchain(m) for m in messages]))
 
@@ -168,6 +168,7 @@ def _function(tool: ToolOffer) -> dict[str, Any]:
             "name": tool.name,
             "description": tool.description,
             "parameters": json.loads(tool.arguments_schema),
+            "strict": True,  # bind_tools adds it to classes only, not to a schema given as it is
         },
     }
 

@@ -102,7 +102,7 @@ def _refuse_unoffered(arguments: Arguments, choices: Choices) -> ToolRefusal | N
 
 def offered_schema(schema: type[Arguments], choices: Choices) -> str:
     """The JSON schema shown to a model: offered ids as enums, reduced to what strict endpoints accept."""
-    document = schema.model_json_schema()
+    document = {"required": [], **schema.model_json_schema()}
     for field, offered in choices.items():
         properties = document["properties"][field]
         target = properties.get("items", properties)
