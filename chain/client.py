@@ -5,7 +5,8 @@ Implements ChainReads. Everything a node says is parsed here, and whatever canno
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -70,8 +71,16 @@ class BroadcastAnswer(NamedTuple):
 class ChainClient(ChainReads):
     """One node of one chain."""
 
-    def __init__(self, rpc_url: str, *, chain_id: int, multicall: str, timeout_seconds: float = 10) -> None:
-        self._rpc = JsonRpc(rpc_url, timeout_seconds=timeout_seconds)
+    def __init__(
+        self,
+        rpc_url: str,
+        *,
+        chain_id: int,
+        multicall: str,
+        timeout_seconds: float = 10,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._rpc = JsonRpc(rpc_url, timeout_seconds=timeout_seconds, sleep=sleep)
         self._chain_id = chain_id
         self._multicall = multicall
 

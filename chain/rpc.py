@@ -5,7 +5,7 @@ Library errors and untyped JSON stop here and in chain.client; nothing is decide
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -44,8 +44,9 @@ class _NodeSilentError(ChainUnavailable):
 class JsonRpc:
     """One node. `name` is its address without user, password, path or query, which may hold keys."""
 
-    def __init__(self, url: str, *, timeout_seconds: float) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float, sleep: Callable[[float], None]) -> None:
         self._url = url
+        self._sleep = sleep
         self._timeout_seconds = timeout_seconds
         self._lazy_provider: HTTPProvider | None = None
         self.name = _without_credentials(url)
@@ -56,6 +57,7 @@ class JsonRpc:
             stop=stop_after_attempt(READ_ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.1, max=MAX_BACKOFF_SECONDS),
             retry=retry_if_exception_type(_NodeSilentError),
+            sleep=self._sleep,
             reraise=True,
         )
         return retrying(self.once, method, params)
