@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 from domain.digest import sha256_hex
 from domain.errors import InvariantBroken, StoreUnavailable
 from domain.run import JournalEntry
-from memory.hash_chain import Book, Head, Link
+from memory.hash_chain import Book, Head, Link, Walk, genesis, walk
 from memory.tables import book_entries, book_heads, moment_text
 
 TOUCHED: Final = "autofi_touched_books"
@@ -67,11 +68,19 @@ def head_of(connection: Connection, book: Book) -> Head | None:
     return None if row is None else Head(row.sequence, row.entry_hash)
 
 
-def links(connection: Connection, book: Book, *where: ColumnElement[bool]) -> Iterator[Link]:
+def links(connection: Connection, book: Book, *where: ColumnElement[bool]) -> Generator[Link, None, None]:
     """Rows in order of sequence, a bounded number in memory at a time."""
     chosen = select(*_FIELDS).where(book_entries.c.book == book, *where).order_by(book_entries.c.sequence)
-    for row in connection.execution_options(yield_per=_ROWS_PER_FETCH).execute(chosen):
-        yield Link(*row)
+    # On the statement: on the connection the option would stay and break what follows.
+    with connection.execute(chosen.execution_options(yield_per=_ROWS_PER_FETCH)) as rows:
+        for row in rows:
+            yield Link(*row)
+
+
+def walk_all(connection: Connection, book: Book, *, anchor: Head | None) -> Walk:
+    """The whole book against its head row and its anchor."""
+    with closing(links(connection, book)) as every:
+        return walk(every, start=genesis(book), head=head_of(connection, book), anchor=anchor)
 
 
 def contains(connection: Connection, book: Book, noted: Head) -> bool:

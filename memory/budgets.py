@@ -50,9 +50,7 @@ class SqlBudgetLedger(BudgetLedger):
         try:
             anchor = self._database.anchored(Book.BUDGET)
             with self._database.reading() as connection:
-                head = books.head_of(connection, Book.BUDGET)
-                links = books.links(connection, Book.BUDGET)
-                return walk(links, start=genesis(Book.BUDGET), head=head, anchor=anchor).problem
+                return books.walk_all(connection, Book.BUDGET, anchor=anchor).problem
         except AutofiError as error:
             return str(error)
 

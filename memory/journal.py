@@ -13,7 +13,7 @@ from domain.ports import Journal
 from domain.run import JournalEntry, Verification
 from memory import books
 from memory.database import Database
-from memory.hash_chain import Book, genesis, verification, walk
+from memory.hash_chain import Book, verification
 from memory.tables import book_entries
 
 _BOOK = book_entries.c.book == Book.JOURNAL
@@ -44,9 +44,7 @@ class SqlJournal(Journal):
     def verify(self) -> Verification:
         anchor = self._database.anchored(Book.JOURNAL)
         with self._database.reading() as connection:
-            head = books.head_of(connection, Book.JOURNAL)
-            links = books.links(connection, Book.JOURNAL)
-            return verification(walk(links, start=genesis(Book.JOURNAL), head=head, anchor=anchor))
+            return verification(books.walk_all(connection, Book.JOURNAL, anchor=anchor))
 
 
 def read_body(connection: Connection, sequence: int) -> bytes:

@@ -1,0 +1,1 @@
+"""Tests that need a server of their own: a database, a browser."""
