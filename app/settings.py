@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -116,15 +116,21 @@ def read_toml(path: Path, *, what: str) -> dict[str, Any]:
 
 
 def explain(error: ValidationError, *, model: type[BaseModel] | None = None, prefix: str = "") -> str:
-    """The first problem of a validation in one sentence, with a suggestion for a misspelled or unitless key."""
-    problem = error.errors(include_url=False, include_context=False)[0]
-    location = [str(part) for part in problem["loc"] if str(part) not in {"constrained-str", "function-after"}]
+    """One problem of a validation in one sentence, with a suggestion for a misspelled or unitless key.
+
+    An unknown key comes first: it is why the right one is missing.
+    """
+    problems = error.errors(include_url=False, include_context=False)
+    problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
+    # pydantic adds the branch of a union to the location, which is no key of the file
+    location = [str(part) for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]
     where = prefix + ".".join(location) if not prefix else prefix + location[0].upper()
     if problem["type"] == "extra_forbidden":
         return f"unknown key {where!r}{_suggestion(location, model)}"
     if problem["type"] == "missing":
         return f'key {where!r} is missing; every limit needs a value, or the word "unlimited" where it may be one'
-    return f"key {where!r}: {problem['msg']}, got {str(problem['input'])[:80]!r}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"key {where!r}: {message}, got {str(problem['input'])[:80]!r}" if location else message
 
 
 def _suggestion(location: list[str], model: type[BaseModel] | None) -> str:
@@ -141,7 +147,10 @@ def _suggestion(location: list[str], model: type[BaseModel] | None) -> str:
 
 def _fields_at(location: list[str], model: type[BaseModel] | None) -> list[str]:
     for part in location:
+        if part.isdecimal():
+            continue
         field = model.model_fields.get(part) if model is not None else None
         annotation = field.annotation if field is not None else None
+        annotation = next(iter(get_args(annotation)), annotation)  # an entry of a list of tables
         model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
     return list(model.model_fields) if model is not None else []
