@@ -68,8 +68,8 @@ def _judge(state: State, dependencies: Dependencies, recorder: Recorder) -> Asse
     selection = state["selection"]
     bench = _measure(state, dependencies, selection.candidates)
     chosen = next((candidate for candidate in bench.candidates if candidate.id == selection.chosen), None)
-    if chosen is None:
-        raise InvariantBroken(f"the optimizer chose {selection.chosen}, which is no candidate")
+    if chosen is None or chosen.kind is CandidateKind.HOLD:
+        raise InvariantBroken(f"the optimizer chose {selection.chosen}, which is no candidate to judge")
     task = AgentTask(
         agent=AgentName.RISK,
         template=load("risk"),
