@@ -121,7 +121,7 @@ def test_cash_above_its_token_cap_is_sold_to_the_reserve() -> None:
     moves = plan(candidate({}), portfolio)
 
     assert steps(moves) == [(MoveKind.SWAP, "weth", "usdc-weth-500")]
-    assert moves[0].amount_in == pytest.approx((350_000 - 0.4 * 450_000) / 3500 * 10**18)
+    assert moves[0].amount_in == pytest.approx((350_000 - 0.4 * 0.995 * 450_000) / 3500 * 10**18)
 
 
 def test_reserve_keeps_the_policys_minimum() -> None:

@@ -20,6 +20,8 @@ from domain.portfolio import Portfolio, net_asset_value_usd
 from domain.units import BPS_PER_ONE
 from tools.swap_floors import fair_floor, minimum_out
 
+CAP_MARGIN: Final = Fraction(995, 1000)
+"""Caps are approached to half a percent: prices and rounding move before the guards measure."""
 DUST_NAV_FRACTION: Final = Fraction(1, 1000)
 DUST_USD: Final = Fraction(10)
 REDEEM_MARGIN_BPS: Final = 1
@@ -220,16 +222,17 @@ def _sell(draft: _Draft, token: str, amount: int) -> Fraction:
 
 
 def _above_cap(draft: _Draft, token: str) -> Fraction:
-    """USD value of a token, cash and positions, above the policy's token share."""
-    cap = draft.policy.exposure.max_token_share
-    if not isinstance(cap, Decimal):
+    """USD value of a token, cash and positions, above what the policy lets it and its issuer have."""
+    exposure = draft.policy.exposure
+    caps = [cap for cap in (exposure.max_token_share, exposure.max_issuer_share) if isinstance(cap, Decimal)]
+    if not caps:
         return Fraction(0)
     invested = sum(
         draft.portfolio.position_of(strategy.id) - _left(draft, strategy.id)
         for strategy in draft.catalog.strategies
         if strategy.token == token
     )
-    return draft.value(token, draft.balances[token] + invested) - draft.net_value * Fraction(cap)
+    return draft.value(token, draft.balances[token] + invested) - draft.net_value * Fraction(min(caps)) * CAP_MARGIN
 
 
 def _left(draft: _Draft, strategy_id: str) -> int:

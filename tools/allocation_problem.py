@@ -14,7 +14,7 @@ from domain.market import Catalog, Forecast, MarketHistory, MarketSnapshot, Stra
 from domain.policy import Policy
 from domain.portfolio import Portfolio, value_holdings
 from domain.units import BPS_PER_ONE
-from tools.allocation import cheapest_venue, is_off_peg, leavable
+from tools.allocation import CAP_MARGIN, cheapest_venue, is_off_peg, leavable
 from tools.costs import swap_cost_fraction
 from tools.history import FloatArray, ReturnMatrix, daily_returns
 from tools.optimizer import AllocationProblem, Cap, CashLine, StrategyLine
@@ -22,8 +22,7 @@ from tools.protocol_risk import score_protocols
 from tools.rate_impact import EarningCurve, earning_curve
 from tools.stress import DEPEG_FALLS
 
-MARGIN: Final = 0.995
-"""Caps are approached to half a percent: prices and rounding move before the guards measure."""
+MARGIN: Final = float(CAP_MARGIN)
 MIN_SCENARIOS: Final = 20
 
 
