@@ -11,6 +11,7 @@ from pydantic import Field
 
 from domain.market import MarketHistory, MarketSnapshot, QuotedSwap, RateObservation
 from domain.plan import RebalancePlan
+from domain.policy import BudgetLimits
 from domain.portfolio import Portfolio
 from domain.run import AgentName, JournalEntry, RunRecord, RunRequest, RunStatus, Verification
 from domain.transaction import (
@@ -187,7 +188,10 @@ class BudgetLedger(Protocol):
         slippage_usd: Decimal,
         turnover_usd: Decimal,
         at: datetime,
-    ) -> None: ...
+        limits: BudgetLimits | None = None,
+    ) -> None:
+        """With limits, raises BudgetExceeded when another run took what was left; exits reserve without limits."""
+
     def settle(
         self, batch_digest: str, *, gas_usd: Decimal, loss_usd: Decimal, slippage_usd: Decimal, at: datetime
     ) -> None: ...

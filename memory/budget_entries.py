@@ -141,13 +141,36 @@ def broken_state() -> BudgetState:
     return used(Ledger((), (), ()), at=datetime.min.replace(tzinfo=UTC) + WEEK).model_copy(update={"is_intact": False})
 
 
-def require_room(state: BudgetState, asked: Reserved, limits: BudgetLimits, *, subject: str) -> None:
-    """Raises BudgetExceeded when the reservation does not fit into what is left."""
+def largest(one: Reserved, other: Reserved) -> Reserved:
+    """Amount by amount."""
+    return Reserved(
+        value_usd=max(one.value_usd, other.value_usd),
+        gas_usd=max(one.gas_usd, other.gas_usd),
+        slippage_usd=max(one.slippage_usd, other.slippage_usd),
+        turnover_usd=max(one.turnover_usd, other.turnover_usd),
+    )
+
+
+def require_room(
+    state: BudgetState, wanted: Reserved, limits: BudgetLimits, *, held: Reserved | None, subject: str
+) -> None:
+    """Raises BudgetExceeded when the reservation does not fit into what is left; what it holds already is its own."""
+    value_held, gas_held = (ZERO, ZERO) if held is None else (held.value_usd, held.gas_usd)
     rows = (
-        ("transaction value", ZERO, asked.value_usd, limits.max_transaction_value_usd),
-        ("value in 24 hours", state.value_day_usd, asked.value_usd, limits.max_day_value_usd),
-        ("value in 7 days", state.value_week_usd, asked.value_usd, limits.max_week_value_usd),
-        ("gas in 24 hours", state.gas_day_usd, asked.gas_usd, limits.max_day_gas_usd),
+        ("transaction value", ZERO, wanted.value_usd, limits.max_transaction_value_usd),
+        (
+            "value in 24 hours",
+            EXACT.subtract(state.value_day_usd, value_held),
+            wanted.value_usd,
+            limits.max_day_value_usd,
+        ),
+        (
+            "value in 7 days",
+            EXACT.subtract(state.value_week_usd, value_held),
+            wanted.value_usd,
+            limits.max_week_value_usd,
+        ),
+        ("gas in 24 hours", EXACT.subtract(state.gas_day_usd, gas_held), wanted.gas_usd, limits.max_day_gas_usd),
     )
     for name, spent, more, limit in rows:
         total = EXACT.add(spent, more)

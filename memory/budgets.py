@@ -24,6 +24,7 @@ from memory.budget_entries import (
     broken_state,
     fold,
     fold_one,
+    largest,
     require_room,
     used,
 )
@@ -73,17 +74,19 @@ class SqlBudgetLedger(BudgetLedger):
     ) -> None:
         """With limits, raises BudgetExceeded when another process took what was left; exits reserve without limits.
 
-        Repeating it is harmless; repeating it with other amounts raises InvariantBroken.
+        Repeating it is harmless: a batch that was simulated again holds the larger of the amounts.
         """
         asked = Reserved(value_usd=value_usd, gas_usd=gas_usd, slippage_usd=slippage_usd, turnover_usd=turnover_usd)
         with self._database.writing() as connection:
             known = fold_one(_about(connection, batch_digest))
-            if known is not None and not known.is_released:
-                _require_same(asked, known.reserved, batch_digest)
+            held = None if known is None or known.is_released else known
+            wanted = asked if held is None else largest(asked, held.reserved)
+            if held is not None and (held.settled is not None or wanted == held.reserved):
                 return
             if limits is not None:
-                require_room(self._used(connection, at), asked, limits, subject=batch_digest)
-            _append(connection, EntryKind.RESERVE, batch_digest, asked, at)
+                held_amounts = None if held is None else held.reserved
+                require_room(self._used(connection, at), wanted, limits, held=held_amounts, subject=batch_digest)
+            _append(connection, EntryKind.RESERVE, batch_digest, wanted, at)
 
     def settle(
         self, batch_digest: str, *, gas_usd: Decimal, loss_usd: Decimal, slippage_usd: Decimal, at: datetime

@@ -186,11 +186,37 @@ def test_a_released_batch_may_be_reserved_again(ledger):
     assert ledger.state(at=NOW).value_day_usd == Decimal(60)
 
 
-def test_other_amounts_under_the_same_digest_are_a_broken_invariant(ledger):
-    reserve(ledger)
+def test_a_batch_that_is_simulated_again_holds_the_larger_amounts(ledger):
+    reserve(ledger, value="100", gas="1", slippage="2")
+    reserve(ledger, value="99", gas="1.5", slippage="1")
 
-    with pytest.raises(InvariantBroken, match="other amounts"):
-        reserve(ledger, value="99")
+    state = ledger.state(at=NOW)
+
+    assert (state.value_day_usd, state.gas_day_usd, state.slippage_day_usd) == (
+        Decimal(100),
+        Decimal("1.5"),
+        Decimal(2),
+    )
+
+
+def test_a_settled_batch_is_not_reserved_again(ledger):
+    reserve(ledger)
+    settle(ledger)
+    reserve(ledger, value="1000", limits=LIMITS)
+
+    assert ledger.state(at=NOW).value_day_usd == Decimal(100)
+
+
+def test_what_a_batch_holds_already_does_not_count_against_it_twice(ledger):
+    reserve(ledger, 1, limits=LIMITS)
+    reserve(ledger, 2, value="90", limits=LIMITS)
+    reserve(ledger, 3, value="50", limits=LIMITS)
+
+    reserve(ledger, 2, value="100", limits=LIMITS)
+
+    with pytest.raises(BudgetExceeded, match="value in 24 hours would be 251 USD"):
+        reserve(ledger, 3, value="51", limits=LIMITS)
+    assert ledger.state(at=NOW).value_day_usd == Decimal(250)
 
 
 def test_another_settlement_of_the_same_digest_is_a_broken_invariant(ledger):
