@@ -8,7 +8,7 @@ from typing import Final
 from domain.verdict import Approval, ApprovalStatus, Evidence, Finding
 from guards.asymmetry import is_exit
 from guards.finding import Ruler, text
-from guards.measures import moved_usd
+from guards.measures import known, moved_usd
 
 RULER = Ruler("approval")
 APPROVER: Final = "approver"
@@ -20,12 +20,13 @@ def check_approval(evidence: Evidence) -> tuple[Finding, ...]:
     if is_exit(evidence):
         return (RULER.fact("approval_threshold", "batch", passed=True, limit="exits never wait", observed="exit"),)
     limit = evidence.policy.approval.min_value_without_approval_usd
-    threshold = RULER.at_most("approval_threshold", "batch", observed=moved_usd(evidence), limit=limit, unit="usd")
+    moved = known(moved_usd, evidence)
+    threshold = RULER.at_most("approval_threshold", "batch", observed=moved, limit=limit, unit="usd")
     answer = evidence.approval
     if answer is not None and answer.status is not ApprovalStatus.PENDING:
         judged = RULER.fact("approval_threshold", "batch", passed=True, limit=text(limit), observed="approval attached")
         return (judged, *_check_answer(answer, evidence))
-    if threshold.passed:
+    if threshold.passed or moved is None:
         return (threshold,)
     return (threshold.model_copy(update={"code": REQUIRED, "passed": True}),)
 

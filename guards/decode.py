@@ -6,7 +6,7 @@ Never raises for bad bytes: what they do not explain becomes a call without a fu
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from eth_abi.exceptions import DecodingError
 
@@ -78,16 +78,14 @@ def _unpack_multisend(call: UnsignedCall, catalog: Catalog, *, depth: int) -> tu
     arguments = _decode(MULTISEND, call)
     if arguments is None or call.target != catalog.contracts.multisend_call_only or call.value_wei != 0:
         return (_unexplained(call),)
-    entries = _split_entries(arguments[0])
+    entries = _split_entries(cast(bytes, arguments[0]))  # the ABI says `bytes`
     if not entries or len(entries) > MAX_CALLS:
         return (_unexplained(call),)
     return tuple(decoded for entry in entries for decoded in _read_inner(entry, catalog, depth=depth))
 
 
-def _split_entries(packed: object) -> tuple[UnsignedCall, ...] | None:
+def _split_entries(packed: bytes) -> tuple[UnsignedCall, ...] | None:
     """The packed calls, or None when a byte is left over or an operation is not one."""
-    if not isinstance(packed, bytes):
-        return None
     entries: list[UnsignedCall] = []
     start = 0
     while start < len(packed):

@@ -30,7 +30,9 @@ class Ruler:
     ) -> Finding:
         """Passes up to the limit itself; one unit over denies."""
         if isinstance(limit, str) and is_unlimited(limit):
-            return self._row(code, subject, limit=limit, observed=observed, unit=unit, passed=observed is not None)
+            return self._row(
+                code, subject, limit=limit, observed=observed, unit=unit, passed=exact(observed) is not None
+            )
         known, bound = exact(observed), exact(limit)
         room = None if known is None or bound is None else EXACT.subtract(bound, known)
         return self._row(code, subject, limit=limit, observed=observed, unit=unit, passed=_fits(room), room=room)
@@ -40,7 +42,9 @@ class Ruler:
     ) -> Finding:
         """Passes from the limit itself upwards."""
         if isinstance(limit, str) and is_unlimited(limit):
-            return self._row(code, subject, limit=limit, observed=observed, unit=unit, passed=observed is not None)
+            return self._row(
+                code, subject, limit=limit, observed=observed, unit=unit, passed=exact(observed) is not None
+            )
         known, bound = exact(observed), exact(limit)
         room = None if known is None or bound is None else EXACT.subtract(known, bound)
         return self._row(code, subject, limit=limit, observed=observed, unit=unit, passed=_fits(room), room=room)

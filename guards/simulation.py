@@ -66,24 +66,21 @@ def _check_strangers(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _check_after(evidence: Evidence) -> Iterator[Finding]:
-    """The portfolio read from the simulated state holds at least what it should; gifts are no mismatch.
+    """The portfolio read from the simulated state holds at least what the events leave; gifts are no mismatch."""
+    before, after, catalog = evidence.before, evidence.after, evidence.catalog
+    for token in catalog.tokens:
+        held, kept = before.cash_of(token.id), after.cash_of(token.id)
+        yield from _check_line(token.id, token.address, evidence, held=held, kept=kept)
+    for strategy in catalog.strategies:
+        held, kept = shares_of(before, strategy.id), shares_of(after, strategy.id)
+        yield from _check_line(strategy.id, strategy.receipt, evidence, held=held, kept=kept)
+    yield from _check_line("native", NATIVE, evidence, held=before.native_wei, kept=after.native_wei)
 
-    Cash should be what the events leave. Receipts should be what the calls leave: an aToken's burn event names the
-    amount less the interest since the last touch, so that its events do not add up to its balance.
-    """
-    before, after, report = evidence.before, evidence.after, evidence.simulation
-    account, expected = evidence.catalog.account, expected_deltas(evidence)
-    for token in evidence.catalog.tokens:
-        held = before.cash_of(token.id)
-        least = held + report.delta_of(account, token.address) - tolerated(held, evidence)
-        if held or after.cash_of(token.id):
-            yield RULER.at_least("delta_mismatch", token.id, observed=after.cash_of(token.id), limit=least, unit=UNIT)
-    for strategy in evidence.catalog.strategies:
-        held = shares_of(before, strategy.id)
-        change = expected.get(strategy.receipt, Expectation(0, None)).lowest
-        least = held + change - tolerated(held, evidence)
-        kept = shares_of(after, strategy.id)
-        if held or kept:
-            yield RULER.at_least("delta_mismatch", strategy.id, observed=kept, limit=least, unit="shares")
-    least = before.native_wei + report.delta_of(account, NATIVE)
-    yield RULER.at_least("delta_mismatch", "native", observed=after.native_wei, limit=least, unit="wei")
+
+def _check_line(subject: str, contract: str, evidence: Evidence, *, held: int, kept: int) -> Iterator[Finding]:
+    """Nothing less than the events leave, and no events about more than we held: then `before` would be wrong."""
+    change, slack = evidence.simulation.delta_of(evidence.catalog.account, contract), tolerated(held, evidence)
+    if held or kept:
+        yield RULER.at_least("delta_mismatch", subject, observed=kept, limit=held + change - slack, unit=UNIT)
+    if change < 0:
+        yield RULER.at_most("delta_mismatch", subject, observed=-change, limit=held + slack, unit=UNIT)

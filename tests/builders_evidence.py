@@ -22,7 +22,72 @@ from tests.builders import ACCOUNT, CHAIN_ID, NOW, make_catalog, make_policy, ma
 from tools.transactions.batch import build_plan
 
 RUN_ID = "run-1"
+LIMITS: dict[str, dict[str, object]] = {
+    "freshness": {
+        "max_price_age_over_heartbeat_seconds": 600,
+        "max_rate_age_seconds": 900,
+        "max_snapshot_age_seconds": 900,
+        "max_block_lag_blocks": 30,
+        "min_price_sources_count": 2,
+        "max_price_disagreement_bps": 100,
+        "max_stable_deviation_bps": 100,
+    },
+    "exposure": {
+        "max_strategy_share": "0.35",
+        "max_protocol_share": "0.7",
+        "max_token_share": "0.4",
+        "max_issuer_share": "0.8",
+        "max_factor_share": "0.8",
+        "min_reserve_share": "0.1",
+        "max_pool_supplied_share": "0.1",
+        "max_pool_withdrawable_share": "0.3",
+        "max_run_turnover_share": "0.35",
+        "max_day_turnover_share": "0.8",
+    },
+    "risk": {
+        "horizon_days": 1,
+        "min_sample_days_count": 60,
+        "max_var_95_share": "0.02",
+        "max_var_99_share": "0.03",
+        "max_cvar_95_share": "0.03",
+        "max_cvar_99_share": "0.05",
+        "max_volatility_share": "0.25",
+        "max_drawdown_share": "0.15",
+        "max_stress_loss_share": "0.45",
+    },
+    "protocol": {"min_score_points": 50},
+    "economics": {
+        "horizon_days": 30,
+        "min_net_gain_usd": 5,
+        "max_break_even_days": 30,
+        "max_gas_cost_usd": 100,
+        "max_gas_price_wei": 200 * 10**9,
+    },
+    "slippage": {
+        "max_trade_slippage_bps": 50,
+        "max_day_slippage_usd": 2_000,
+        "max_week_slippage_usd": 5_000,
+        "emergency_floor_bps": 100,
+    },
+    "budgets": {
+        "max_transaction_value_usd": 500_000,
+        "max_day_value_usd": 1_500_000,
+        "max_week_value_usd": 3_000_000,
+        "max_day_loss_usd": 5_000,
+        "max_week_loss_usd": 10_000,
+        "max_day_gas_usd": 300,
+        "max_hour_runs_count": 30,
+    },
+    "simulation": {"max_age_blocks": 5, "max_delta_tolerance_bps": 10},
+    "approval": {"min_value_without_approval_usd": 400_000, "expiry_seconds": 1_800, "requires_four_eyes": True},
+}
+"""The limits of guard tests, pinned here so that nobody's tuning of the demo's policy moves an edge."""
 USDC, DAI = 10**6, 10**18
+
+
+def make_limits(**sections: dict[str, object]) -> Policy:
+    """A policy with the pinned limits and keys of sections replaced."""
+    return make_policy(**{name: {**keys, **sections.get(name, {})} for name, keys in LIMITS.items()})
 
 
 def supply(amount_usdc: int) -> Move:
@@ -83,7 +148,7 @@ def make_plan(
         run_id=RUN_ID,
         candidate_id="optimal",
         catalog=catalog,
-        policy_digest=(policy or make_policy()).digest(),
+        policy_digest=(policy or make_limits()).digest(),
         snapshot_digest=(snapshot or make_snapshot(catalog)).digest(),
         fee_cap_wei=fee_cap_wei,
         expires_at=NOW + timedelta(minutes=10),
@@ -180,7 +245,7 @@ def make_budget(**changes: object) -> BudgetState:
     return BudgetState.model_validate({"is_intact": True, **zeros, "runs_hour_count": 1, **changes})
 
 
-def make_simulation(plan: RebalancePlan, deltas: Sequence[BalanceDelta], **changes: object) -> SimulationReport:
+def make_simulation(plan: RebalancePlan, deltas: Sequence[BalanceDelta] = (), **changes: object) -> SimulationReport:
     fields: dict[str, object] = {
         "batch_digest": plan.batch_digest(),
         "chain_id": CHAIN_ID,
@@ -222,7 +287,7 @@ def make_evidence(
 ) -> Evidence:
     """Consistent evidence about a batch of `moves`; `simulated` changes the report, `changes` the evidence itself."""
     catalog = catalog or make_catalog()
-    policy = policy or make_policy()
+    policy = policy or make_limits()
     snapshot = snapshot or make_snapshot(catalog)
     before = before or make_portfolio()
     plan = make_plan(moves, catalog=catalog, policy=policy, snapshot=snapshot)
@@ -234,7 +299,7 @@ def make_evidence(
         "policy": policy,
         "plan": plan,
         "batch": decode_batch(plan.envelope, catalog=catalog),
-        "simulation": make_simulation(plan, deltas, **(simulated or {})),
+        "simulation": make_simulation(plan, **{"deltas": deltas, **(simulated or {})}),
         "snapshot": snapshot,
         "before": before,
         "after": after,

@@ -9,8 +9,19 @@ import pytest
 from domain.risk import StressLoss
 from domain.verdict import TradingState
 from guards import GUARDS
-from tests.builders import NOW, PRICES, make_policy, make_portfolio, make_price, make_snapshot
-from tests.builders_evidence import DAI, USDC, codes, exit_moves, make_evidence, make_report, supply, swap, withdraw
+from tests.builders import NOW, PRICES, make_portfolio, make_price, make_snapshot
+from tests.builders_evidence import (
+    DAI,
+    USDC,
+    codes,
+    exit_moves,
+    make_evidence,
+    make_limits,
+    make_report,
+    supply,
+    swap,
+    withdraw,
+)
 
 MAX_AGE = 86_400 + 600  # heartbeat of the sample feeds plus the policy's 600 seconds
 
@@ -176,6 +187,6 @@ def test_reducing_passes_nothing_without_a_scenario():
 
 
 def test_the_policy_decides_how_many_sources_are_enough():
-    policy = make_policy(freshness={"min_price_sources_count": 1})
+    policy = make_limits(freshness={"min_price_sources_count": 1})
 
     assert denied(snapshot=prices_with(make_price("dai", "1")), policy=policy) == set()

@@ -14,7 +14,7 @@ from domain.verdict import Economics
 from guards import GUARDS
 from guards.budgets import Spending, measure_spending
 from guards.measures import loss_usd, moved_usd, slippage_usd
-from tests.builders import make_policy, make_portfolio, make_price, make_snapshot
+from tests.builders import make_portfolio, make_price, make_snapshot
 from tests.builders_evidence import (
     DAI,
     USDC,
@@ -22,6 +22,7 @@ from tests.builders_evidence import (
     make_budget,
     make_estimate,
     make_evidence,
+    make_limits,
     make_report,
     make_tail,
     supply,
@@ -76,8 +77,8 @@ POLICY_LIMITS = [
 
 @pytest.mark.parametrize(("code", "guard", "section", "key", "limit", "stricter"), POLICY_LIMITS, ids=str)
 def test_at_the_limit_passes_and_one_unit_over_denies(code, guard, section, key, limit, stricter):
-    at_limit = denied(guard, policy=make_policy(**{section: {key: as_limit(limit)}}))
-    over = denied(guard, policy=make_policy(**{section: {key: as_limit(stricter)}}))
+    at_limit = denied(guard, policy=make_limits(**{section: {key: as_limit(limit)}}))
+    over = denied(guard, policy=make_limits(**{section: {key: as_limit(stricter)}}))
 
     assert (code in at_limit, code in over) == (False, True)
 
@@ -96,7 +97,7 @@ def test_unlimited_lets_any_known_value_pass(key):
     code = key.removeprefix("max_").removesuffix("_share")
 
     assert code in denied("risk", risk_after=report)
-    assert code not in denied("risk", risk_after=report, policy=make_policy(risk={key: "unlimited"}))
+    assert code not in denied("risk", risk_after=report, policy=make_limits(risk={key: "unlimited"}))
 
 
 def test_the_pool_is_measured_with_our_own_deposit_in_it():
@@ -104,7 +105,7 @@ def test_the_pool_is_measured_with_our_own_deposit_in_it():
         rate.model_copy(update={"supplied": 450_000 * USDC}) if rate.strategy == "aave-usdc" else rate
         for rate in make_snapshot().rates
     )
-    policy = make_policy(exposure={"max_pool_supplied_share": Decimal("0.1")})
+    policy = make_limits(exposure={"max_pool_supplied_share": Decimal("0.1")})
 
     at_limit = denied("exposure", snapshot=make_snapshot(rates=rates), policy=policy)
     over = GUARDS["exposure"](
