@@ -97,7 +97,7 @@ def make_dependencies(
     )
     clock: Clock = ChainClock(client) if paper is not None else SystemClock()
     simulator = BatchSimulator(client, catalog, AccountReads(catalog))
-    signer = _make_signer(settings, catalog)
+    signer = make_signer(settings, catalog)
     sender: Sender = JournalSender(
         stores.execution, client, signer, simulator.quote_fees, clock, wait=time.sleep, on_step=on_step
     )
@@ -140,7 +140,7 @@ def _require_rpc(settings: Settings) -> str:
     return settings.rpc_url
 
 
-def _make_signer(settings: Settings, catalog: Catalog) -> Signer:
+def make_signer(settings: Settings, catalog: Catalog) -> Signer:
     """Paper signs with anvil's public test key; shadow with a key that owns nothing; live from a keystore."""
     if settings.mode == Mode.PAPER:
         return LocalSigner.from_key(OPERATOR_KEY, chain_id=catalog.chain_id)
