@@ -75,6 +75,15 @@ def test_optimizer_model_that_is_down_means_hold_by_rule() -> None:
     assert [call.outcome for call in selection.trace.model_calls] == ["unavailable"]
 
 
+def test_turnover_that_the_day_has_used_up_is_not_proposed_again() -> None:
+    """The demo's policy allows 80 % a day; 776,000 of 970,000 USD are used."""
+    fresh, used = AgentRun(), AgentRun(turnover_day_usd="776000")
+
+    chosen = [walk(run, optimizer)["selection"].chosen for run in (fresh, used)]
+
+    assert chosen == ["optimal", "hold"]
+
+
 def test_excluded_strategy_leaves_the_same_kind_of_candidate_without_it() -> None:
     free = walk(AgentRun(model=ScriptedModel(choose("optimal"))), optimizer)["selection"]
     best = max(weights_of(free.candidates[1]).items(), key=lambda item: item[1])[0]

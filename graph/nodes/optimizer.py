@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from domain.market import Forecast, MarketHistory, MarketSnapshot
 from domain.plan import Candidate, CandidateKind
+from domain.policy import Policy
 from domain.portfolio import Portfolio
 from domain.run import AgentDecision, AgentName
 from domain.stages import Selection
+from domain.units import divide
 from graph.agent import AgentTask, ask_agent
 from graph.agent_tools import ChooseCandidate, optimizer_toolbox
 from graph.briefing import brief_candidate, brief_policy, brief_portfolio, brief_strategies
@@ -29,6 +32,7 @@ class _Desk:
     """What the tools work on in this run."""
 
     dependencies: Dependencies
+    policy: Policy
     portfolio: Portfolio
     snapshot: MarketSnapshot
     history: MarketHistory
@@ -41,7 +45,7 @@ class _Desk:
             history=self.history,
             forecasts=self.forecasts,
             catalog=self.dependencies.catalog,
-            policy=self.dependencies.policy,
+            policy=self.policy,
             excluded=frozenset(excluded),
         )
 
@@ -73,11 +77,24 @@ def _open_desk(state: State, dependencies: Dependencies) -> _Desk:
     history = dependencies.history(observation.history_digest)
     return _Desk(
         dependencies=dependencies,
+        policy=_within_the_day(dependencies, observation.net_asset_value_usd),
         portfolio=observation.portfolio,
         snapshot=dependencies.snapshot(observation.snapshot_digest),
         history=history,
         forecasts=forecast_aprs(history, horizon_days=dependencies.policy.economics.horizon_days),
     )
+
+
+def _within_the_day(dependencies: Dependencies, net_asset_value_usd: float) -> Policy:
+    """The policy with this run's turnover cut to what the day has left: tools should not propose what must be denied."""
+    policy, used = dependencies.policy, dependencies.budgets.state(at=dependencies.clock.now()).turnover_day_usd
+    exposure = policy.exposure
+    if isinstance(exposure.max_day_turnover_share, str) or net_asset_value_usd <= 0:
+        return policy
+    left = max(exposure.max_day_turnover_share - divide(used, Decimal(str(net_asset_value_usd))), Decimal(0))
+    run = exposure.max_run_turnover_share
+    tighter = left if isinstance(run, str) else min(run, left)
+    return policy.model_copy(update={"exposure": exposure.model_copy(update={"max_run_turnover_share": tighter})})
 
 
 def _hold_unasked(desk: _Desk, candidates: tuple[Candidate, ...], recorder: Recorder) -> Selection:
