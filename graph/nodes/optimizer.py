@@ -86,7 +86,7 @@ def _open_desk(state: State, dependencies: Dependencies) -> _Desk:
 
 
 def _within_the_day(dependencies: Dependencies, net_asset_value_usd: float) -> Policy:
-    """The policy with this run's turnover cut to what the day has left: tools should not propose what must be denied."""
+    """The policy with this run's turnover cut to what the day has left: what must be denied is not proposed."""
     policy, used = dependencies.policy, dependencies.budgets.state(at=dependencies.clock.now()).turnover_day_usd
     exposure = policy.exposure
     if isinstance(exposure.max_day_turnover_share, str) or net_asset_value_usd <= 0:
