@@ -108,6 +108,12 @@ def test_what_is_no_evidence_at_all_denies(nothing):
     assert len(verdict.denials) == len(GUARDS)
 
 
+def test_a_value_that_would_read_back_differently_denies():
+    report = SAMPLE.simulation.model_copy(update={"block_hash": "0x" + "AB" * 32})
+
+    assert codes(check(SAMPLE.model_copy(update={"simulation": report})).denials) == {"evidence_invalid"}
+
+
 GARBAGE = (None, NAN, Decimal("Infinity"), math.nan, math.inf, -1, True, "", "NaN", (), 10**400, object(), Trap())
 
 
