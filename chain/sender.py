@@ -75,6 +75,9 @@ class JournalSender(Sender):
     def progress(self, batch_digest: str) -> Intent | None:
         return self._journal.find(batch_digest)
 
+    def receipt(self, batch_digest: str) -> Receipt | None:
+        return self._journal.receipt(batch_digest)
+
     def start(self, plan: RebalancePlan) -> Intent:
         intent = self._journal.plan(self._new_intent(plan))
         self._on_step("after_plan")

@@ -157,6 +157,9 @@ class Sender(Protocol):
     def resume(self, batch_digest: str) -> Receipt:
         """Finish a digest whose signed bytes are stored; signs nothing. Raises like settle."""
 
+    def receipt(self, batch_digest: str) -> Receipt | None:
+        """What the chain did with this digest, a failed transaction included; None while nobody knows."""
+
     def reconcile(self) -> tuple[Intent, ...]:
         """On start: finish or classify everything a crash left open; returns what is still open."""
 
@@ -177,7 +180,9 @@ class ApprovalStore(Protocol):
 class BudgetLedger(Protocol):
     """Rolling windows over value, loss, gas and slippage; reserve -> settle or release."""
 
-    def state(self, *, at: datetime) -> BudgetState: ...
+    def state(self, *, at: datetime, without: str | None = None) -> BudgetState:
+        """What the windows have used, one batch's own reservation left out where a digest is named."""
+
     def count_run(self, run_id: str, *, at: datetime) -> None: ...
     def reserve(
         self,

@@ -37,7 +37,7 @@ def gather_evidence(
             dependencies.catalog, snapshot, dependencies.history(observation.history_digest), incidents=frozenset()
         ),
         economics=state["proposal"].economics,
-        budget=dependencies.budgets.state(at=dependencies.clock.now()),
+        budget=dependencies.budgets.state(at=dependencies.clock.now(), without=plan.batch_digest()),
         trading_state=dependencies.trading_state.read(),
         approval=approval,
     )

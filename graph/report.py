@@ -5,6 +5,7 @@ from __future__ import annotations
 from domain.errors import (
     AutofiError,
     BroadcastUnknown,
+    BudgetExceeded,
     Infeasible,
     InvariantBroken,
     StaleOrDisputed,
@@ -19,7 +20,7 @@ from graph.dependencies import Dependencies
 from graph.state import State
 from guards.render import verdict_sentence
 
-HOLDING_ERRORS = (Unavailable, StaleOrDisputed, Infeasible)
+HOLDING_ERRORS = (Unavailable, StaleOrDisputed, Infeasible, BudgetExceeded)
 """Errors after which nothing was done and nothing is wrong with us: the run holds and may be tried again."""
 
 
@@ -84,7 +85,8 @@ def _last_verdict(state: State) -> Verdict | None:
 def status_of(state: State, error: AutofiError | None = None) -> RunStatus:
     """Where the run ended, read backwards from the last stage that wrote."""
     if error is not None:
-        return RunStatus.HELD if isinstance(error, HOLDING_ERRORS) else RunStatus.FAILED
+        holds = isinstance(error, HOLDING_ERRORS) and not must_halt(error)
+        return RunStatus.HELD if holds else RunStatus.FAILED
     settlement = state.get("settlement")
     if settlement is not None:
         if settlement.receipt is not None:

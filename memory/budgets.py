@@ -39,10 +39,10 @@ class SqlBudgetLedger(BudgetLedger):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def state(self, *, at: datetime) -> BudgetState:
+    def state(self, *, at: datetime, without: str | None = None) -> BudgetState:
         try:
             with self._database.reading() as connection:
-                return self._used(connection, at)
+                return self._used(connection, at, without=without)
         except AutofiError:
             return broken_state()
 
@@ -112,7 +112,7 @@ class SqlBudgetLedger(BudgetLedger):
             kind, at = EntryKind.RELEASE, known.at
             books.append(connection, Book.BUDGET, kind=kind, subject=batch_digest, body=b"{}", at=at)
 
-    def _used(self, connection: Connection, at: datetime) -> BudgetState:
+    def _used(self, connection: Connection, at: datetime, *, without: str | None = None) -> BudgetState:
         first = _first_needed(connection, at)
         links = tuple(books.links(connection, Book.BUDGET, _C.sequence >= first))
         is_beginning = first == 1 or not links
@@ -121,7 +121,7 @@ class SqlBudgetLedger(BudgetLedger):
         problem = walk(links, start=start, head=head, anchor=anchor).problem
         if problem is not None:
             raise StoreUnavailable(f"budget ledger of {self._database.name} is not intact: {problem}")
-        return used(fold(links), at=at)
+        return used(fold(link for link in links if link.subject != without), at=at)
 
 
 def _first_needed(connection: Connection, at: datetime) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
+from typing import Final
 
+from domain.errors import ExecutionFailed, SigningRefused
 from domain.portfolio import net_asset_value_usd
 from domain.stages import Settlement, SimulatedBook
 from domain.transaction import IntentStatus, Receipt
 from domain.units import value_usd
-from domain.verdict import Approval, ApprovalStatus, Certificate, Evidence
+from domain.verdict import Approval, ApprovalStatus, Evidence, Verdict
 from graph.dependencies import Dependencies, Mode
 from graph.evidence import gather_evidence, reparse_plan
 from graph.state import State
@@ -17,24 +21,42 @@ from guards.budgets import measure_spending
 from guards.certificate import issue_certificate
 from tools.risk_report import assess_portfolio
 
+NATIVE_DECIMALS: Final = 18
+
 
 def execute(state: State, dependencies: Dependencies) -> State:
     """Write `settlement`. Running it again is harmless: the journal knows how far this digest got."""
-    plan = reparse_plan(state)
-    started = dependencies.sender.progress(plan.batch_digest())
+    digest = reparse_plan(state).batch_digest()
+    started = dependencies.sender.progress(digest)
     if started is not None and started.status is not IntentStatus.PLANNED:
-        receipt = dependencies.sender.resume(plan.batch_digest())
+        with _closing_the_books(digest, dependencies):
+            receipt = dependencies.sender.resume(digest)
         return State(settlement=_settled(receipt, state, dependencies))
-    book = _simulate_again(state, dependencies)
-    evidence = gather_evidence(state, dependencies, book=book, approval=_consent(state, dependencies))
+    evidence = gather_evidence(
+        state, dependencies, book=_simulate_again(state, dependencies), approval=_consent(state, dependencies)
+    )
     verdict = check(evidence)
     if not verdict.is_pass or verdict.needs_approval:
+        dependencies.budgets.release(digest)
         return State(settlement=Settlement(last_verdict=verdict))
     if dependencies.mode is Mode.SHADOW:
         return State(settlement=Settlement(last_verdict=verdict, is_shadow=True))
-    certificate = issue_certificate(verdict, evidence)
-    receipt = _settle(evidence, certificate, dependencies)
+    receipt = _settle(evidence, verdict, dependencies)
     return State(settlement=_settled(receipt, state, dependencies))
+
+
+@contextmanager
+def _closing_the_books(digest: str, dependencies: Dependencies) -> Iterator[None]:
+    """A batch that never left gives its reservation back; one that failed on chain is charged its gas."""
+    try:
+        yield
+    except (SigningRefused, ExecutionFailed):
+        intent, receipt = dependencies.sender.progress(digest), dependencies.sender.receipt(digest)
+        if receipt is not None:
+            _charge(receipt, Decimal(0), dependencies)
+        elif intent is None or intent.status is IntentStatus.EXPIRED:
+            dependencies.budgets.release(digest)
+        raise
 
 
 def _simulate_again(state: State, dependencies: Dependencies) -> SimulatedBook:
@@ -66,9 +88,9 @@ def _consent(state: State, dependencies: Dependencies) -> Approval | None:
     return approval
 
 
-def _settle(evidence: Evidence, certificate: Certificate, dependencies: Dependencies) -> Receipt:
-    spending = measure_spending(evidence)
-    now = dependencies.clock.now()
+def _settle(evidence: Evidence, verdict: Verdict, dependencies: Dependencies) -> Receipt:
+    """Exits reserve without limits: a budget never stands between money and the way out."""
+    certificate, spending, now = issue_certificate(verdict, evidence), measure_spending(evidence), evidence.now
     dependencies.budgets.reserve(
         certificate.batch_digest,
         value_usd=spending.value_usd,
@@ -76,25 +98,34 @@ def _settle(evidence: Evidence, certificate: Certificate, dependencies: Dependen
         slippage_usd=spending.slippage_usd,
         turnover_usd=spending.turnover_usd,
         at=now,
+        limits=None if verdict.is_exit else evidence.policy.budgets,
     )
-    dependencies.sender.start(evidence.plan)
-    if evidence.approval is not None:
-        dependencies.approvals.consume(certificate.batch_digest, at=now)
-    return dependencies.sender.settle(evidence.plan, certificate)
+    with _closing_the_books(certificate.batch_digest, dependencies):
+        dependencies.sender.start(evidence.plan)
+        if evidence.approval is not None:
+            _use_approval(certificate.batch_digest, dependencies)
+        return dependencies.sender.settle(evidence.plan, certificate)
+
+
+def _use_approval(digest: str, dependencies: Dependencies) -> None:
+    approval = dependencies.approvals.find(digest)
+    if approval is not None and approval.status is not ApprovalStatus.USED:
+        dependencies.approvals.consume(digest, at=dependencies.clock.now())
 
 
 def _settled(receipt: Receipt, state: State, dependencies: Dependencies) -> Settlement:
-    """Replace the reservation by what it really cost; loss is the fall of net asset value beyond gas."""
-    snapshot = dependencies.snapshot(state["observation"].snapshot_digest)
-    gas_price = snapshot.price_usd(dependencies.catalog.native_token) or Decimal(0)
-    before = net_asset_value_usd(state["observation"].portfolio, snapshot, dependencies.catalog)
-    after = net_asset_value_usd(dependencies.market.portfolio(receipt.block_number), snapshot, dependencies.catalog)
-    loss = max(before - after, Decimal(0))
-    dependencies.budgets.settle(
-        receipt.batch_digest,
-        gas_usd=value_usd(receipt.gas_cost_wei, decimals=18, price_usd=gas_price),
-        loss_usd=loss,
-        slippage_usd=loss,
-        at=dependencies.clock.now(),
-    )
+    """The loss is the fall of net asset value at the snapshot's prices: slippage and fees, gas apart."""
+    snapshot, catalog = dependencies.snapshot(state["observation"].snapshot_digest), dependencies.catalog
+    before = net_asset_value_usd(state["observation"].portfolio, snapshot, catalog)
+    after = net_asset_value_usd(dependencies.market.portfolio(receipt.block_number), snapshot, catalog)
+    _charge(receipt, max(before - after, Decimal(0)), dependencies)
     return Settlement(receipt=receipt)
+
+
+def _charge(receipt: Receipt, loss_usd: Decimal, dependencies: Dependencies) -> None:
+    """Replace the reservation by what the batch really cost."""
+    price = dependencies.market.snapshot(receipt.block_number).price_usd(dependencies.catalog.native_token)
+    gas_usd = value_usd(receipt.gas_cost_wei, decimals=NATIVE_DECIMALS, price_usd=price or Decimal(0))
+    dependencies.budgets.settle(
+        receipt.batch_digest, gas_usd=gas_usd, loss_usd=loss_usd, slippage_usd=loss_usd, at=dependencies.clock.now()
+    )
