@@ -26,7 +26,7 @@ from collectors.portfolio import AccountReads
 from collectors.reader import ChainMarketReader
 from domain.errors import ConfigurationInvalid
 from domain.market import Catalog, RateObservation
-from domain.ports import Clock, Sender, Signer
+from domain.ports import AgentModel, Clock, Signer
 from domain.run import RunRequest, Trigger, Workflow
 from domain.stages import ChatAnswer
 from graph.conduct import Conductor
@@ -69,7 +69,7 @@ def open_application(
     saver = open_checkpointer(settings.home / CHECKPOINT_FILE)
     try:
         stores = make_stores(database, settings)
-        paper = PaperChain.of(settings.home) if settings.mode == Mode.PAPER else None
+        paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
         dependencies = make_dependencies(settings, stores, paper=paper, report=report, on_step=on_step)
         dependencies.sender.reconcile()
         conductor = Conductor(build_graph(dependencies, saver), dependencies)
@@ -88,42 +88,47 @@ def make_dependencies(
     on_step: Step = lambda _: None,
 ) -> Dependencies:
     catalog, policy = load_catalog(settings.strategies_path), load_policy(settings.policy_path)
-    rpc_url = paper.start(report=report) if paper is not None else _require_rpc(settings)
-    client = ChainClient(
-        rpc_url,
-        chain_id=catalog.chain_id,
-        multicall=catalog.contracts.multicall,
-        timeout_seconds=RPC_TIMEOUT_SECONDS,
-    )
+    client = _make_client(settings, catalog, paper=paper, report=report)
     clock: Clock = ChainClock(client) if paper is not None else SystemClock()
-    simulator = BatchSimulator(client, catalog, AccountReads(catalog))
-    signer = make_signer(settings, catalog)
-    sender: Sender = JournalSender(
-        stores.execution, client, signer, simulator.quote_fees, clock, wait=time.sleep, on_step=on_step
-    )
-    key = settings.openai_api_key
+    simulator, signer = BatchSimulator(client, catalog, AccountReads(catalog)), make_signer(settings, catalog)
     return Dependencies(
         mode=Mode(settings.mode),
         policy=policy,
         catalog=catalog,
         code_version=code_version(),
         clock=clock,
-        model=make_model(
-            settings.model,
-            base_url=settings.openai_base_url,
-            api_key=key.get_secret_value() if key is not None else None,
-            timeout_seconds=settings.model_timeout_seconds,
-        ),
+        model=_make_model(settings),
         market=ChainMarketReader(client, catalog, clock, previous=_previous_rates(stores)),
         observations=stores.observations,
         simulator=simulator,
-        sender=sender,
+        sender=JournalSender(
+            stores.execution, client, signer, simulator.quote_fees, clock, wait=time.sleep, on_step=on_step
+        ),
         approvals=stores.approvals,
         budgets=stores.budgets,
         trading_state=stores.trading_state,
         artifacts=stores.artifacts,
         journal=stores.journal,
         runs=stores.runs,
+    )
+
+
+def _make_client(settings: Settings, catalog: Catalog, *, paper: PaperChain | None, report: Report) -> ChainClient:
+    return ChainClient(
+        paper.start(report=report) if paper is not None else _require_rpc(settings),
+        chain_id=catalog.chain_id,
+        multicall=catalog.contracts.multicall,
+        timeout_seconds=RPC_TIMEOUT_SECONDS,
+    )
+
+
+def _make_model(settings: Settings) -> AgentModel:
+    key = settings.openai_api_key
+    return make_model(
+        settings.model,
+        base_url=settings.openai_base_url,
+        api_key=key.get_secret_value() if key is not None else None,
+        timeout_seconds=settings.model_timeout_seconds,
     )
 
 
@@ -142,9 +147,9 @@ def _require_rpc(settings: Settings) -> str:
 
 def make_signer(settings: Settings, catalog: Catalog) -> Signer:
     """Paper signs with anvil's public test key; shadow with a key that owns nothing; live from a keystore."""
-    if settings.mode == Mode.PAPER:
+    if settings.mode == "paper":
         return LocalSigner.from_key(OPERATOR_KEY, chain_id=catalog.chain_id)
-    if settings.mode == Mode.SHADOW:
+    if settings.mode == "shadow":
         return RefusingSigner(catalog.operator)
     if settings.keystore is None or settings.keystore_passphrase is None:
         raise ConfigurationInvalid("live mode needs AUTOFI_KEYSTORE and AUTOFI_KEYSTORE_PASSPHRASE")
@@ -178,5 +183,5 @@ def make_graph() -> CompiledStateGraph[State, None, State, State]:
     settings = load_settings()
     require_home(settings)
     stores = make_stores(open_database(settings.database), settings)
-    paper = PaperChain.of(settings.home) if settings.mode == Mode.PAPER else None
+    paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
     return build_graph(make_dependencies(settings, stores, paper=paper))
