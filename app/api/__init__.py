@@ -1,1 +1,1 @@
-"""The HTTP surface: runs, approvals, audit, health and chat."""
+"""The HTTP API: one module per subject, a gate in front, every refusal as problem+json."""

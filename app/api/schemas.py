@@ -1,0 +1,71 @@
+"""What clients send, and the few answers that are no domain value; unknown fields are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from domain.policy import Policy
+from domain.run import JournalEntry, RunStatus, Workflow
+from domain.units import Digest, Slug, Value
+
+MAX_QUESTION_CHARACTERS = 2_000
+MAX_REASON_CHARACTERS = 200
+
+Person = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.@-]{0,39}$")]
+"""As AUTOFI_USER."""
+
+
+class StartRun(Value):
+    workflow: Workflow = Workflow.OPTIMIZE
+
+
+class RunAccepted(Value):
+    """The run is stored; it begins when the runs before it are done."""
+
+    run_id: Slug
+    status: RunStatus
+
+
+class AnswerApproval(Value):
+    decision: Literal["approve", "deny"]
+    answered_by: Person
+
+
+class HaltTrading(Value):
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARACTERS)]
+    by: Person
+
+
+class ResumeTrading(HaltTrading):
+    reducing: bool = False
+    """Allow only what lowers risk."""
+
+
+class Question(Value):
+    question: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS)]
+
+
+class PolicyInForce(Value):
+    digest: Digest
+    policy: Policy
+
+
+class AuditEntry(Value):
+    """A link of the journal with what it covers; the body's canonical JSON has the entry's body_digest."""
+
+    entry: JournalEntry
+    body: JsonValue
+
+
+class Liveness(Value):
+    status: Literal["live"] = "live"
+
+
+class Readiness(Value):
+    """Without a word on why: this answer needs no token. `autofi doctor` says why."""
+
+    status: Literal["ready", "not_ready"]
+    is_chain_answering: bool
+    is_store_answering: bool

@@ -1,0 +1,45 @@
+"""Where things stand and what is allowed; halting and resuming. No model reaches these routes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.api.schemas import HaltTrading, PolicyInForce, ResumeTrading
+from app.api.serving import Served, Serving
+from app.clock import SystemClock
+from app.status import Standing, read_status
+from domain.verdict import TradingState
+from memory.trading_state import TradingStateChange
+
+router = APIRouter(prefix="/v1", tags=["trading"])
+
+
+@router.get("/status")
+def show_status(serving: Served) -> Standing:
+    return read_status(serving.application)
+
+
+@router.get("/policy")
+def show_policy(serving: Served) -> PolicyInForce:
+    """The limits that runs of this server are judged by."""
+    policy = serving.application.dependencies.policy
+    return PolicyInForce(digest=policy.digest(), policy=policy)
+
+
+@router.post("/halt")
+def halt(body: HaltTrading, serving: Served) -> TradingStateChange:
+    """Stop everything but exits, at once."""
+    return _change(serving, TradingState.HALTED, body)
+
+
+@router.post("/resume")
+def resume(body: ResumeTrading, serving: Served) -> TradingStateChange:
+    """Let trading go on; only a person's request does."""
+    return _change(serving, TradingState.REDUCING if body.reducing else TradingState.ACTIVE, body)
+
+
+def _change(serving: Serving, state: TradingState, body: HaltTrading) -> TradingStateChange:
+    """By the machine's clock, so that halting works while the chain does not answer."""
+    change = TradingStateChange(state=state, by=body.by, reason=body.reason, at=SystemClock().now())
+    serving.application.stores.trading_state.write(state, by=change.by, reason=change.reason, at=change.at)
+    return change
