@@ -171,6 +171,28 @@ def test_paused_position_cannot_leave() -> None:
     assert plan(mitigation(CandidateKind.EXIT, "aave-usdx"), None, make_snapshot(rates=(paused,))) == ()
 
 
+def test_exit_from_an_unread_pool_is_tried_in_full() -> None:
+    (move,) = plan(mitigation(CandidateKind.EXIT, "aave-usdx"), None, make_snapshot(rates=()))
+
+    assert (move.amount_in, move.is_whole) == (100_000 * 10**18, True)
+
+
+def test_unlimited_policy_keeps_no_reserve_and_sells_nothing() -> None:
+    unlimited = dict.fromkeys(("min_reserve_share", "max_token_share", "max_issuer_share"), "unlimited")
+    portfolio = make_portfolio(cash={"usdc": 100_000 * 10**6, "weth": 100 * 10**18}, positions={})
+
+    moves = plan_moves(
+        candidate({"aave-usdc": 10_000}),
+        portfolio=portfolio,
+        snapshot=make_snapshot(),
+        catalog=CATALOG,
+        policy=make_policy(exposure=unlimited),
+    )
+
+    assert steps(moves) == [(MoveKind.SUPPLY, "usdc", "aave-usdc")]
+    assert moves[0].amount_in == 100_000 * 10**6
+
+
 def test_vault_is_left_in_shares() -> None:
     portfolio = make_portfolio(positions={"vault-limited-dai": 101})
     position = portfolio.positions[0].model_copy(update={"shares": 77, "amount": 101})
@@ -292,7 +314,7 @@ def test_moves_that_overspend_are_refused() -> None:
     move = Move(kind=MoveKind.SUPPLY, token_in="usdc", token_out="usdc", amount_in=10**30, strategy="aave-usdc")
 
     with pytest.raises(InvariantBroken, match="base units of usdc"):
-        portfolio_after(make_portfolio(), [move], snapshot=make_snapshot(), catalog=CATALOG)
+        portfolio_after(make_portfolio(), [move], snapshot=make_snapshot(), catalog=CATALOG, policy=POLICY)
 
 
 def test_unknown_venue_is_refused() -> None:

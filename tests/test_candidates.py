@@ -63,7 +63,8 @@ def entered(candidate: Candidate, portfolio: Portfolio | None = None) -> set[str
 
 
 def shares_after(candidate: Candidate, portfolio: Portfolio) -> Mapping[tuple[str, str | None], Decimal]:
-    after = portfolio_after(portfolio, moves_of(candidate, portfolio), snapshot=make_snapshot(), catalog=CATALOG)
+    moves = moves_of(candidate, portfolio)
+    after = portfolio_after(portfolio, moves, snapshot=make_snapshot(), catalog=CATALOG, policy=make_policy())
     total = net_asset_value_usd(after, make_snapshot(), CATALOG)
     return {(h.token, h.strategy): h.value_usd / total for h in value_holdings(after, make_snapshot(), CATALOG)}
 
@@ -225,7 +226,33 @@ def test_without_yield_or_risk_only_diversification_moves_anything() -> None:
     pegged = {token: [1.0] * 120 for token in ("usdc", "dai", "usdx")}
     flat = make_history(aprs={s.id: [0.0] * 120 for s in CATALOG.strategies}, prices=pegged)
 
-    assert list(propose(history=flat, portfolio=make_portfolio(positions={}))) == ["hold", "diversified"]
+    spread = make_portfolio(cash={"usdc": 600_000 * 10**6, "dai": 300_000 * 10**18}, positions={})
+
+    assert list(propose(history=flat, portfolio=spread)) == ["hold", "diversified"]
+
+
+def test_issuer_above_its_cap_is_brought_below_it() -> None:
+    portfolio = make_portfolio(positions={})  # 87.5 % USDC
+
+    for candidate in list(propose(portfolio=portfolio).values())[1:]:
+        shares = shares_after(candidate, portfolio)
+        assert sum(share for (token, _), share in shares.items() if token == "usdc") < Decimal("0.80")
+
+
+def test_unlimited_caps_and_budgets_are_no_limits() -> None:
+    unlimited = dict.fromkeys(
+        ("max_strategy_share", "max_token_share", "max_issuer_share", "max_pool_supplied_share"), "unlimited"
+    )
+    policy = make_policy(
+        exposure={**unlimited, **UNLIMITED, "max_pool_withdrawable_share": "unlimited"},
+        budgets={"max_transaction_value_usd": "unlimited"},
+        slippage={"max_day_slippage_usd": "unlimited"},
+        risk={"max_stress_loss_share": "unlimited"},
+    )
+
+    optimal = propose(policy=policy)["optimal"]
+
+    assert optimal.turnover > propose()["optimal"].turnover
 
 
 def test_empty_account_is_held() -> None:

@@ -7,62 +7,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from domain.errors import InvariantBroken, StaleOrDisputed
-from domain.market import Catalog, MarketSnapshot, Strategy, StrategyKind, Venue
+from domain.errors import InvariantBroken
+from domain.market import Catalog, MarketSnapshot, Strategy, StrategyKind
 from domain.plan import Candidate, CandidateKind, Move, MoveKind, Weight
 from domain.policy import Policy
 from domain.portfolio import Portfolio, net_asset_value_usd
 from domain.units import BPS_PER_ONE
+from tools.access import cheapest_venue, is_off_peg, leavable
+from tools.plan_draft import Draft
 from tools.swap_floors import fair_floor, minimum_out
 
-CAP_MARGIN: Final = Fraction(995, 1000)
-"""Caps are approached to half a percent: prices and rounding move before the guards measure."""
-DUST_NAV_FRACTION: Final = Fraction(1, 1000)
-DUST_USD: Final = Fraction(10)
 REDEEM_MARGIN_BPS: Final = 1
 """A vault rounds down twice; what is redeemed is counted on only up to this."""
 DEPOSITS: Final = frozenset({MoveKind.SUPPLY, MoveKind.DEPOSIT})
-WITHDRAWALS: Final = frozenset({MoveKind.WITHDRAW, MoveKind.REDEEM})
 MITIGATIONS: Final = frozenset({CandidateKind.REDUCE, CandidateKind.EXIT, CandidateKind.EXIT_TO_RESERVE})
-
-
-@dataclass(slots=True)
-class _Draft:
-    """Moves planned so far and the balances they are sure to leave."""
-
-    portfolio: Portfolio
-    snapshot: MarketSnapshot
-    catalog: Catalog
-    policy: Policy
-    balances: dict[str, int]
-    net_value: Fraction = Fraction(0)
-    moves: list[Move] = field(default_factory=list)
-
-    def value(self, token: str, amount: int) -> Fraction:
-        return amount * _price(token, self.snapshot) / self._scale(token)
-
-    def amount(self, token: str, value: Fraction) -> int:
-        return math.floor(value * self._scale(token) / _price(token, self.snapshot))
-
-    def _scale(self, token: str) -> Fraction:
-        return Fraction(10) ** self.catalog.token(token).decimals
-
-    def is_dust(self, token: str, amount: int) -> bool:
-        return self.value(token, amount) < max(self.net_value * DUST_NAV_FRACTION, DUST_USD)
-
-    def add(self, move: Move, *, delivered: int) -> None:
-        """Record a move; `delivered` is the least it brings in token_out."""
-        if move.kind not in WITHDRAWALS:
-            self.balances[move.token_in] = self.balances.get(move.token_in, 0) - move.amount_in
-        self.balances[move.token_out] = self.balances.get(move.token_out, 0) + delivered
-        if self.balances[move.token_in] < 0:
-            raise InvariantBroken(f"{move.kind.value} of {move.amount_in} {move.token_in} exceeds what is held")
-        self.moves.append(move)
 
 
 def round_to_weights(shares: Mapping[str, float]) -> tuple[Weight, ...]:
@@ -80,7 +41,7 @@ def plan_moves(
     no oracle.
     """
     balances = {token.id: portfolio.cash_of(token.id) for token in catalog.tokens}
-    draft = _Draft(portfolio, snapshot, catalog, policy, balances)
+    draft = Draft(portfolio, snapshot, catalog, policy, balances)
     if candidate.kind in MITIGATIONS:
         _plan_mitigation(draft, candidate)
     elif candidate.kind is not CandidateKind.HOLD:
@@ -118,27 +79,7 @@ def with_minimum_outs(
     )
 
 
-def leavable(strategy_id: str, portfolio: Portfolio, snapshot: MarketSnapshot) -> int:
-    """Base units of our position that the pool could pay now; an unread pool is tried in full, a paused one not."""
-    rate, held = snapshot.rate(strategy_id), portfolio.position_of(strategy_id)
-    if rate is None:
-        return held
-    return 0 if rate.is_paused else min(held, rate.withdrawable)
-
-
-def is_off_peg(token_id: str, snapshot: MarketSnapshot, catalog: Catalog, *, max_deviation_bps: int) -> bool:
-    """Whether a stable token's lowest price is further from one dollar than allowed; False when unpriced."""
-    price = snapshot.price_usd(token_id)
-    if price is None or not catalog.token(token_id).is_stable:
-        return False
-    return abs(price - 1) * BPS_PER_ONE > max_deviation_bps
-
-
-def cheapest_venue(token_a: str, token_b: str, catalog: Catalog) -> Venue | None:
-    return min(catalog.venues_between(token_a, token_b), key=lambda venue: (venue.fee_pips, venue.id), default=None)
-
-
-def _plan_mitigation(draft: _Draft, candidate: Candidate) -> None:
+def _plan_mitigation(draft: Draft, candidate: Candidate) -> None:
     catalog = draft.catalog
     freed: dict[str, int] = {}
     for strategy_id in candidate.exits:
@@ -156,7 +97,7 @@ def _plan_mitigation(draft: _Draft, candidate: Candidate) -> None:
             _swap(draft, token.id, catalog.reserve_token, amount, is_priced=False)
 
 
-def _plan_allocation(draft: _Draft, candidate: Candidate) -> None:
+def _plan_allocation(draft: Draft, candidate: Candidate) -> None:
     draft.net_value = Fraction(net_asset_value_usd(draft.portfolio, draft.snapshot, draft.catalog))
     targets = {weight.strategy: weight.weight_bps for weight in candidate.weights}
     wanted: list[tuple[Strategy, int]] = []
@@ -171,29 +112,20 @@ def _plan_allocation(draft: _Draft, candidate: Candidate) -> None:
             wanted.append((strategy, target - held))
     _swap_to_fund(draft, wanted)
     for strategy, amount in wanted:
-        _enter(draft, strategy, min(amount, _spendable(draft, strategy.token)))
+        _enter(draft, strategy, min(amount, draft.spendable(strategy.token)))
 
 
-def _target_amount(draft: _Draft, strategy: Strategy, weight_bps: int) -> int:
+def _target_amount(draft: Draft, strategy: Strategy, weight_bps: int) -> int:
     return draft.amount(strategy.token, draft.net_value * weight_bps / BPS_PER_ONE) if weight_bps else 0
 
 
-def _is_closed(draft: _Draft, strategy: Strategy) -> bool:
+def _is_closed(draft: Draft, strategy: Strategy) -> bool:
     rate = draft.snapshot.rate(strategy.id)
     return rate is None or rate.is_paused
 
 
-def _spendable(draft: _Draft, token: str) -> int:
-    """What may be spent of a token; the reserve keeps the policy's minimum, rounded up."""
-    balance = draft.balances[token]
-    share = draft.policy.exposure.min_reserve_share
-    if token != draft.catalog.reserve_token or not isinstance(share, Decimal):
-        return balance
-    return max(balance - draft.amount(token, draft.net_value * Fraction(share)) - 1, 0)
-
-
-def _swap_to_fund(draft: _Draft, wanted: list[tuple[Strategy, int]]) -> None:
-    """Sell what is idle or above its cap while the reserve is short, then buy what the deposits lack."""
+def _swap_to_fund(draft: Draft, wanted: list[tuple[Strategy, int]]) -> None:
+    """Sell what is idle while the reserve is short or the token above its cap, then buy what the deposits lack."""
     reserve = draft.catalog.reserve_token
     needs: dict[str, int] = {}
     for strategy, amount in wanted:
@@ -201,47 +133,41 @@ def _swap_to_fund(draft: _Draft, wanted: list[tuple[Strategy, int]]) -> None:
     others = [token.id for token in draft.catalog.tokens if token.id != reserve]
     lacking = {token: needs.get(token, 0) - draft.balances[token] for token in others}
     buys = {token: draft.value(token, lack) for token, lack in lacking.items() if lack > 0}
+    idle = {token: draft.value(token, -lack) for token, lack in lacking.items() if lack < 0}
     spending = sum(buys.values(), draft.value(reserve, needs.get(reserve, 0)))
-    short = spending - draft.value(reserve, _spendable(draft, reserve))
-    for token in sorted(others, key=lambda token: (draft.value(token, lacking[token]), token)):
-        idle = draft.value(token, max(-lacking[token], 0))
-        sold = min(idle, max(_above_cap(draft, token), short if draft.catalog.token(token).is_stable else Fraction(0)))
-        if sold > 0:
-            short -= _sell(draft, token, draft.amount(token, sold))
+    _sell_idle(draft, idle, short=spending + draft.value(reserve, draft.kept() - draft.balances[reserve]))
+    entered = [token for token in needs if token in lacking]
+    if entered:
+        # The optimizer may count on idle cash staying idle while the reserve's own issuer is above its cap.
+        largest = max(entered, key=lambda token: (draft.value(token, needs[token]), token))
+        excess = draft.above_cap(reserve) - sum(buys.values())
+        buys[largest] = buys.get(largest, Fraction(0)) + max(excess, Fraction(0))
     for token, value in sorted(buys.items(), key=lambda item: (-item[1], item[0])):
-        amount = min(draft.amount(reserve, value), _spendable(draft, reserve))
+        amount = min(draft.amount(reserve, value), draft.spendable(reserve))
         if not draft.is_dust(reserve, amount):
             _swap(draft, reserve, token, amount)
 
 
-def _sell(draft: _Draft, token: str, amount: int) -> Fraction:
+def _sell_idle(draft: Draft, idle: Mapping[str, Fraction], *, short: Fraction) -> None:
+    """Largest first. Only stable tokens fill the reserve: selling others is a decision about price risk."""
+    for token, value in sorted(idle.items(), key=lambda item: (-item[1], item[0])):
+        missing = short if draft.catalog.token(token).is_stable else Fraction(0)
+        wished = max(draft.above_cap(token), missing)
+        if wished > 0:
+            short -= _sell(draft, token, draft.amount(token, min(value, max(wished, draft.least_value()))))
+
+
+def _sell(draft: Draft, token: str, amount: int) -> Fraction:
     """Swap into the reserve; returns the USD value that left, 0 for dust."""
     if draft.is_dust(token, amount) or not _swap(draft, token, draft.catalog.reserve_token, amount):
         return Fraction(0)
     return draft.value(token, amount)
 
 
-def _above_cap(draft: _Draft, token: str) -> Fraction:
-    """USD value of a token, cash and positions, above what the policy lets it and its issuer have."""
-    exposure = draft.policy.exposure
-    caps = [cap for cap in (exposure.max_token_share, exposure.max_issuer_share) if isinstance(cap, Decimal)]
-    if not caps:
-        return Fraction(0)
-    invested = sum(
-        draft.portfolio.position_of(strategy.id) - _left(draft, strategy.id)
-        for strategy in draft.catalog.strategies
-        if strategy.token == token
-    )
-    return draft.value(token, draft.balances[token] + invested) - draft.net_value * Fraction(min(caps)) * CAP_MARGIN
-
-
-def _left(draft: _Draft, strategy_id: str) -> int:
-    return sum(move.amount_in for move in draft.moves if move.strategy == strategy_id)
-
-
-def _swap(draft: _Draft, token_in: str, token_out: str, amount: int, *, is_priced: bool = True) -> bool:
+def _swap(draft: Draft, token_in: str, token_out: str, amount: int, *, is_priced: bool = True) -> bool:
     """Plan a swap on the cheapest venue of the pair; False when there is none or nothing to swap."""
-    venue = cheapest_venue(token_in, token_out, draft.catalog)
+    max_fee_bps = draft.policy.slippage.max_trade_slippage_bps if is_priced else BPS_PER_ONE
+    venue = cheapest_venue(token_in, token_out, draft.catalog, max_fee_bps=max_fee_bps)
     if venue is None or amount <= 0:
         return False
     move = Move(kind=MoveKind.SWAP, token_in=token_in, token_out=token_out, amount_in=amount, venue=venue.id)
@@ -250,7 +176,7 @@ def _swap(draft: _Draft, token_in: str, token_out: str, amount: int, *, is_price
     return True
 
 
-def _leave(draft: _Draft, strategy: Strategy, wanted: int) -> int:
+def _leave(draft: Draft, strategy: Strategy, wanted: int) -> int:
     """Plan a withdrawal of at most what can leave; returns what is sure to arrive, in base units of the token."""
     held = draft.portfolio.position_of(strategy.id)
     amount = min(wanted, leavable(strategy.id, draft.portfolio, draft.snapshot))
@@ -265,7 +191,7 @@ def _leave(draft: _Draft, strategy: Strategy, wanted: int) -> int:
     return delivered
 
 
-def _redeem(draft: _Draft, strategy: Strategy, amount: int, held: int) -> tuple[Move, int]:
+def _redeem(draft: Draft, strategy: Strategy, amount: int, held: int) -> tuple[Move, int]:
     owned = sum(position.shares for position in draft.portfolio.positions if position.strategy == strategy.id)
     shares = owned if amount == held else owned * amount // held
     move = _exit_move(MoveKind.REDEEM, strategy, held * shares // owned if owned else 0, is_whole=amount == held)
@@ -278,18 +204,10 @@ def _exit_move(kind: MoveKind, strategy: Strategy, amount: int, *, is_whole: boo
     return Move(kind=kind, token_in=token, token_out=token, amount_in=amount, strategy=strategy.id, is_whole=is_whole)
 
 
-def _enter(draft: _Draft, strategy: Strategy, amount: int) -> None:
+def _enter(draft: Draft, strategy: Strategy, amount: int) -> None:
     if draft.is_dust(strategy.token, amount):
         return
     kind = MoveKind.SUPPLY if strategy.kind is StrategyKind.AAVE_V3 else MoveKind.DEPOSIT
     token = strategy.token
     move = Move(kind=kind, token_in=token, token_out=token, amount_in=amount, strategy=strategy.id)
     draft.add(move, delivered=0)
-
-
-def _price(token: str, snapshot: MarketSnapshot) -> Fraction:
-    """The lowest source, as guards value holdings."""
-    price = snapshot.price_usd(token)
-    if price is None:
-        raise StaleOrDisputed(f"token {token} has no price at block {snapshot.block_number}")
-    return Fraction(price)

@@ -12,12 +12,13 @@ import numpy as np
 
 from domain.market import Catalog, Forecast, MarketHistory, MarketSnapshot, Strategy
 from domain.policy import Policy
-from domain.portfolio import Portfolio, value_holdings
+from domain.portfolio import Holding, Portfolio, value_holdings
 from domain.units import BPS_PER_ONE
-from tools.allocation import CAP_MARGIN, cheapest_venue, is_off_peg, leavable
+from tools.access import cheapest_venue, is_off_peg, leavable
 from tools.costs import swap_cost_fraction
 from tools.history import FloatArray, ReturnMatrix, daily_returns
 from tools.optimizer import AllocationProblem, Cap, CashLine, StrategyLine
+from tools.plan_draft import CAP_MARGIN
 from tools.protocol_risk import score_protocols
 from tools.rate_impact import EarningCurve, earning_curve
 from tools.stress import DEPEG_FALLS
@@ -51,14 +52,14 @@ class Market:
     def shares(self) -> Mapping[tuple[str, str | None], float]:
         """Share of net asset value by (token, strategy); None is cash."""
         shares: dict[tuple[str, str | None], float] = {}
-        for holding in value_holdings(self.portfolio, self.snapshot, self.catalog):
+        for holding in _holdings(self, self.portfolio):
             key = (holding.token, holding.strategy)
             shares[key] = shares.get(key, 0.0) + float(holding.value_usd) / self.net_value_usd
         return shares
 
     @cached_property
     def net_value_usd(self) -> float:
-        return float(sum(line.value_usd for line in value_holdings(self.portfolio, self.snapshot, self.catalog)))
+        return float(sum(holding.value_usd for holding in _holdings(self, self.portfolio)))
 
     @cached_property
     def forecast_by_strategy(self) -> Mapping[str, Forecast]:
@@ -129,6 +130,24 @@ def build_problem(
     )
 
 
+def exceeded_caps(market: Market, after: Portfolio) -> tuple[str, ...]:
+    """Names of the policy's shares that a portfolio breaks, measured on its own value as the guards do."""
+    shares = {(key.token, key.strategy): float(key.value_usd) for key in _holdings(market, after)}
+    total = sum(shares.values())
+    names = []
+    for cap in _caps(market, Profile(risk_aversion=0.0)):
+        members = {key for key in shares if (key[1] or "") in cap.strategies or (not key[1] and key[0] in cap.tokens)}
+        if sum(shares[key] for key in members) > cap.limit / MARGIN * total:
+            names.append(cap.name)
+    least = _number(market.policy.exposure.min_reserve_share, unlimited=0.0)
+    is_short = shares.get((market.catalog.reserve_token, None), 0.0) < least * total
+    return (*names, "reserve") if is_short else tuple(names)
+
+
+def _holdings(market: Market, portfolio: Portfolio) -> tuple[Holding, ...]:
+    return value_holdings(portfolio, market.snapshot, market.catalog)
+
+
 def _number(limit: Decimal | str, *, unlimited: float = np.inf) -> float:
     return float(limit) if isinstance(limit, Decimal) else unlimited
 
@@ -170,7 +189,8 @@ def _pool_room(market: Market, strategy: Strategy, *, rate_supplied: int, rate_w
 def _cash_line(market: Market, token_id: str) -> CashLine:
     """Stable tokens are exchanged freely; others are sold only above their cap: price risk is the owner's choice."""
     current = market.cash_share(token_id)
-    venue = cheapest_venue(token_id, market.catalog.reserve_token, market.catalog)
+    max_fee_bps = market.policy.slippage.max_trade_slippage_bps
+    venue = cheapest_venue(token_id, market.catalog.reserve_token, market.catalog, max_fee_bps=max_fee_bps)
     if venue is None or market.snapshot.price_usd(token_id) is None:
         return CashLine(token_id, current, max_buy=0.0, max_sell=0.0, cost=0.0)
     is_stable = market.catalog.token(token_id).is_stable

@@ -15,7 +15,7 @@ from domain.policy import Policy
 from domain.portfolio import Portfolio, value_holdings
 from domain.units import value_usd
 from tools.allocation import plan_moves, round_to_weights
-from tools.allocation_problem import Market, Profile, build_problem
+from tools.allocation_problem import Market, Profile, build_problem, exceeded_caps
 from tools.costs import break_even_days, gas_cost_usd, swap_cost_usd
 from tools.history import DAYS_PER_YEAR
 from tools.implied import portfolio_after, swap_fee_pips
@@ -115,8 +115,13 @@ def _propose(market: Market, kind: CandidateKind, profile: Profile) -> Candidate
 
 
 def _priced(market: Market, draft: Candidate, moves: tuple[Move, ...], binding: tuple[str, ...]) -> Candidate:
-    """The draft with what its own moves cost and earn."""
-    after = portfolio_after(market.portfolio, moves, snapshot=market.snapshot, catalog=market.catalog)
+    """The draft with what its own moves cost and earn. Raises Infeasible when they leave a cap exceeded."""
+    after = portfolio_after(
+        market.portfolio, moves, snapshot=market.snapshot, catalog=market.catalog, policy=market.policy
+    )
+    exceeded = exceeded_caps(market, after)
+    if exceeded:
+        raise Infeasible(f"moves left after rounding and dust would still exceed {', '.join(exceeded)}")
     before_sizes, sizes = _sizes(market, market.portfolio), _sizes(market, after)
     horizon_years = market.policy.economics.horizon_days / DAYS_PER_YEAR
     gain = _earnings(market, sizes) - _earnings(market, before_sizes)

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from domain.errors import InvariantBroken
 from domain.market import Catalog, MarketSnapshot
 from domain.plan import Move, MoveKind
+from domain.policy import Policy
 from domain.portfolio import Balance, Portfolio, Position
 from tools.costs import PIPS_PER_ONE, SWAP_IMPACT_PIPS
-from tools.swap_floors import fair_amount
+from tools.swap_floors import fair_amount, fair_floor
 
 
 def portfolio_after(
-    portfolio: Portfolio, moves: Sequence[Move], *, snapshot: MarketSnapshot, catalog: Catalog
+    portfolio: Portfolio, moves: Sequence[Move], *, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy
 ) -> Portfolio:
-    """Cash and positions after the moves; swaps pay the oracle's value less fee and expected impact, rounded down.
+    """Cash and positions after the moves. Swaps pay the oracle's value less fee and expected impact, rounded down,
+    and never less than their floor: below it they would not be made.
 
     Raises InvariantBroken when a move spends more than is there.
     """
@@ -25,7 +27,7 @@ def portfolio_after(
     for move in moves:
         if move.kind is MoveKind.SWAP:
             cash[move.token_in] -= move.amount_in
-            cash[move.token_out] += _swap_out(move, snapshot, catalog)
+            cash[move.token_out] += _swap_out(move, snapshot, catalog, policy)
         elif move.strategy is not None:
             sign = 1 if move.kind in {MoveKind.SUPPLY, MoveKind.DEPOSIT} else -1
             cash[move.token_in] -= sign * move.amount_in
@@ -51,12 +53,13 @@ def swap_fee_pips(move: Move, catalog: Catalog) -> int:
     return venue.fee_pips
 
 
-def _swap_out(move: Move, snapshot: MarketSnapshot, catalog: Catalog) -> int:
+def _swap_out(move: Move, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy) -> int:
     fair = fair_amount(
         move.amount_in, token_in=move.token_in, token_out=move.token_out, snapshot=snapshot, catalog=catalog
     )
     cost_pips = swap_fee_pips(move, catalog) + SWAP_IMPACT_PIPS
-    return math.floor(fair * (PIPS_PER_ONE - cost_pips) / PIPS_PER_ONE)
+    expected = math.floor(fair * (PIPS_PER_ONE - cost_pips) / PIPS_PER_ONE)
+    return max(expected, fair_floor(move, snapshot=snapshot, catalog=catalog, policy=policy))
 
 
 def _check(cash: dict[str, int], positions: dict[str, int]) -> None:

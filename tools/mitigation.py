@@ -15,9 +15,11 @@ from domain.policy import Policy
 from domain.portfolio import Portfolio
 from domain.run import RiskEvent
 from domain.units import BPS_PER_ONE, value_usd
-from tools.allocation import DUST_USD, is_off_peg, plan_moves
+from tools.access import is_off_peg
+from tools.allocation import plan_moves
 from tools.costs import gas_cost_usd
 from tools.history import series_of
+from tools.plan_draft import DUST_USD
 
 FALL_WINDOW_DAYS: Final = 7
 MAX_SHARE_PRICE_FALL: Final = 0.005

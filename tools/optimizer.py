@@ -141,7 +141,10 @@ def _link_sizes(program: LinearProgram, problem: AllocationProblem, columns: _Co
 
 
 def _balance_tokens(program: LinearProgram, problem: AllocationProblem, columns: _Columns) -> None:
-    """A token's cash and positions change only by swaps; the reserve token pays for all of them and their costs."""
+    """A token's cash and positions change only by swaps; the reserve token pays for all of them and their costs.
+
+    Tokens are bought for positions only: idle cash belongs in the reserve.
+    """
     others = [line for line in problem.cash if line.token != problem.reserve_token]
     for line in problem.cash:
         held = [strategy for strategy in problem.strategies if strategy.token == line.token]
@@ -152,6 +155,8 @@ def _balance_tokens(program: LinearProgram, problem: AllocationProblem, columns:
             row |= {columns.swap_out[other.token]: other.cost - 1.0 for other in others}
         else:
             row |= {columns.swap_in[line.token]: -1.0, columns.swap_out[line.token]: 1.0}
+            buys = {columns.buy[strategy.id]: -1.0 for strategy in held}
+            program.add_row({columns.swap_in[line.token]: 1.0, **buys}, upper=0.0)
         program.add_row(row, lower=total, upper=total)
         program.add_row({columns.cash[line.token]: 1.0, columns.fall[line.token]: 1.0}, lower=line.current)
 

@@ -69,7 +69,7 @@ def assess_weights(
     """The same for the book that a candidate's moves would leave; subject is the candidate's id."""
     try:
         moves = plan_moves(candidate, portfolio=portfolio, snapshot=snapshot, catalog=catalog, policy=policy)
-        after = portfolio_after(portfolio, moves, snapshot=snapshot, catalog=catalog)
+        after = portfolio_after(portfolio, moves, snapshot=snapshot, catalog=catalog, policy=policy)
     except StaleOrDisputed:
         return _unknown(candidate.id)
     return assess_portfolio(
