@@ -69,7 +69,7 @@ $(BIN)/uv: | $(BIN)/python
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "Python >= 3.11 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." \
+	  echo "Python >= 3.11 is needed; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing)." \
 	       "Install it, or name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { \
 	  echo "$(PYTHON) cannot make virtual environments: install its venv module" \
@@ -96,7 +96,7 @@ $(DEV): requirements-dev.txt requirements.txt pyproject.toml | $(BIN)/uv
 
 $(CHAIN): package.json package-lock.json
 	@$(NODE) -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null || { \
-	  echo "Node >= 18 is needed for the local chain; $(NODE) is $$($(NODE) --version 2>&1 || true)." \
+	  echo "Node >= 18 is needed for the local chain; $(NODE) is $$($(NODE) --version 2>/dev/null || echo missing)." \
 	       "Install it, or name another one: make $(MAKECMDGOALS) NODE=/path/to/node" >&2; exit 1; }
 	@echo "installing package.json"
 	@$(NPM) install --ignore-scripts --legacy-peer-deps --no-audit --no-fund --omit-lockfile-registry-resolved --loglevel=error

@@ -202,7 +202,7 @@ def test_nothing_is_left_to_do_without_an_issue_number() -> None:
 
 def test_only_the_agent_loop_calls_a_model() -> None:
     """Nodes hold the model's port; an import contract cannot see who calls it."""
-    callers = [str(module) for module in modules() if ".complete(" in (ROOT / module).read_text()]
+    callers = [str(module) for module in modules() if "model.complete(" in (ROOT / module).read_text()]
 
     assert callers == ["graph/agent.py"]
 
