@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from pydantic import ValidationError
+
+from domain.errors import ConfigurationInvalid
 from domain.run import RunRequest
 from domain.stages import Assessment, ChatAnswer, Observation, Outcome, Proposal, Selection, Settlement, SimulatedBook
 from domain.verdict import Approval, Verdict
@@ -12,7 +15,7 @@ from domain.verdict import Approval, Verdict
 class State(TypedDict, total=False):
     """Values are frozen domain models; anything large is an artifact that they name by digest."""
 
-    request: RunRequest  # the caller
+    request: RunRequest  # the caller; read it with request_of
     question: str  # the caller; present only in chat
     answer: ChatAnswer  # router
     observation: Observation  # observe
@@ -24,3 +27,14 @@ class State(TypedDict, total=False):
     approval: Approval | None  # approve
     settlement: Settlement  # execute
     outcome: Outcome  # record
+
+
+def request_of(state: State) -> RunRequest:
+    """The caller's request, which is plain JSON where the graph is served by another host than ours."""
+    raw: object = state.get("request")
+    try:
+        return RunRequest.model_validate(raw)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(["request", *map(str, problem["loc"])])
+        raise ConfigurationInvalid(f"graph input: {where}: {problem['msg']}") from None

@@ -9,7 +9,7 @@ from langgraph.types import interrupt
 from domain.verdict import Approval, ApprovalStatus
 from graph.dependencies import Dependencies
 from graph.evidence import reparse_plan
-from graph.state import State
+from graph.state import State, request_of
 from guards.render import describe_batch
 
 
@@ -32,7 +32,7 @@ def _question(state: State, dependencies: Dependencies) -> Approval:
         batch_digest=plan.batch_digest(),
         run_id=plan.run_id,
         status=ApprovalStatus.PENDING,
-        requested_by=state["request"].requested_by,
+        requested_by=request_of(state).requested_by,
         requested_at=now,
         expires_at=min(plan.expires_at, now + expiry),
         summary=describe_batch(plan, catalog=dependencies.catalog),

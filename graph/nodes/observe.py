@@ -12,7 +12,7 @@ from domain.run import RiskEvent, Workflow
 from domain.stages import Observation
 from domain.verdict import TradingState
 from graph.dependencies import Dependencies
-from graph.state import State
+from graph.state import State, request_of
 from tools.mitigation import detect_events
 
 HISTORY_DAYS: Final = 180
@@ -23,7 +23,8 @@ SHARE_DIGITS: Final = 2
 
 def observe(state: State, dependencies: Dependencies) -> State:
     """Write `observation`. Raises ChainUnavailable or StaleOrDisputed: without eyes the run holds."""
-    request = state["request"]
+    request = request_of(state)
+    dependencies.runs.start(request)  # a host that is not our conductor admits nothing itself
     dependencies.budgets.count_run(request.run_id, at=dependencies.clock.now())
     snapshot = dependencies.market.snapshot()
     portfolio = dependencies.market.portfolio(snapshot.block_number)

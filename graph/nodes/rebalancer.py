@@ -22,7 +22,7 @@ from graph.budget import remaining_budget
 from graph.dependencies import Dependencies
 from graph.plan_terms import fee_cap_wei, fresh_economics, quote_swaps
 from graph.recorder import Recorder
-from graph.state import State
+from graph.state import State, request_of
 from prompts.load import load
 from tools.allocation import plan_moves, with_minimum_outs
 from tools.transactions.batch import build_plan
@@ -154,7 +154,7 @@ def _build(state: State, dependencies: Dependencies, candidate: Candidate, terms
     policy, catalog = dependencies.policy, dependencies.catalog
     return build_plan(
         moves=terms.moves,
-        run_id=state["request"].run_id,
+        run_id=request_of(state).run_id,
         candidate_id=candidate.id,
         catalog=catalog,
         policy_digest=policy.digest(),
