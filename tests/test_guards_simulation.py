@@ -26,6 +26,7 @@ from tests.builders_evidence import (
 
 THIEF = address(0xBAD)
 USDC_TOKEN, DAI_TOKEN, AAVE_USDC, VAULT = address(0x101), address(0x102), address(0x201), address(0x301)
+AAVE_USDX = address(0x203)
 NATIVE = address(0)
 
 
@@ -62,6 +63,22 @@ def test_redeeming_pays_at_least_the_position_s_share():
 
     assert denied(evidence) == set()
     assert "unplanned_outflow" in denied(short)
+
+
+@pytest.mark.parametrize(("missing", "expected"), [(0, set()), (160 * DAI, set()), (161 * DAI, {"delta_mismatch"})])
+def test_interest_that_aave_nets_against_a_withdrawal_is_no_mismatch(missing, expected):
+    """The event of a burn says 98,000 when 100,000 leave, 2,000 of them interest: AToken._burnScaled of Aave v3.
+
+    Missing may be 10 bps of the 60,000 that the call takes, and 10 bps of the 100,000 held.
+    """
+    evidence = make_evidence([withdraw("aave-usdx", "usdx", 60_000 * DAI)])
+    kept = (Position(strategy="aave-usdx", shares=40_000 * DAI - missing, amount=40_000 * DAI - missing),)
+    others = tuple(p for p in evidence.after.positions if p.strategy != "aave-usdx")
+
+    after = evidence.after.model_copy(update={"positions": kept + others})
+    netted = with_deltas(evidence.model_copy(update={"after": after}), (ACCOUNT, AAVE_USDX, 2_000 * DAI))
+
+    assert denied(netted) == expected
 
 
 def test_losing_more_than_was_held_denies_because_the_book_before_is_wrong():
