@@ -69,8 +69,17 @@ def print_record(record: RunRecord) -> None:
         receipt = record.receipt
         say(
             f"  transaction {receipt.transaction_hash} in block {receipt.block_number}: gas {receipt.gas_used:,}, "
-            f"{decimal_text(to_tokens(receipt.gas_cost_wei, 18))} native"
+            f"{decimal_text(to_tokens(receipt.gas_cost_wei, 18).normalize())} native"
         )
+        print_surprises(record)
+
+
+def print_surprises(record: RunRecord) -> None:
+    """What happened against what was simulated."""
+    if not record.surprises:
+        say("  realised = simulated, token by token within the policy's tolerance")
+    for surprise in record.surprises:
+        say(f"  [red]SURPRISE[/red] {surprise.token}: {surprise.amount} base units more than simulated")
 
 
 def print_moves(record: RunRecord) -> None:
@@ -96,7 +105,7 @@ def print_verdict(verdict: Verdict) -> None:
     ]
     kind = "exit" if verdict.is_exit else "batch"
     answer = "PASS" if verdict.is_pass else "DENY"
-    title = f"verdict {answer} on this {kind}: {len(verdict.findings)} limits judged; the first of each code, --json has all"
+    title = f"verdict {answer} on this {kind}: {len(verdict.findings)} limits judged, the first of each code shown"
     print_table(title, ("guard", "subject", "measured", "limit", "unit", "headroom", ""), rows)
 
 

@@ -35,6 +35,7 @@ from graph.models import make_model
 from graph.workflow import build_graph
 from memory.checkpoints import open_checkpointer
 from memory.database import open_database
+from memory.recall import ChromaRecall
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from graph.state import State
 
 CHECKPOINT_FILE: Final = "checkpoints.db"
+RECALL_FOLDER: Final = "recall"
 RPC_TIMEOUT_SECONDS: Final = 10.0
 
 Report = Callable[[str], None]
@@ -110,6 +112,7 @@ def make_dependencies(
         artifacts=stores.artifacts,
         journal=stores.journal,
         runs=stores.runs,
+        recall=ChromaRecall(settings.home / RECALL_FOLDER),
     )
 
 

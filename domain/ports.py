@@ -226,6 +226,13 @@ class Journal(Protocol):
     def verify(self) -> Verification: ...
 
 
+class Recall(Protocol):
+    """Finds past runs by likeness. It helps a reader and decides nothing; it can be rebuilt from the records."""
+
+    def nearest(self, text: str, records: Sequence[RunRecord], *, limit: int) -> Sequence[str]:
+        """Run ids, nearest first, out of these records."""
+
+
 class RunStore(Protocol):
     """Where runs stand; the record itself is in the journal."""
 

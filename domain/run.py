@@ -9,7 +9,7 @@ from pydantic import Field
 from domain.digest import GENESIS, digest_of
 from domain.plan import Candidate, RebalancePlan
 from domain.risk import RiskReport
-from domain.transaction import Receipt, SimulationReport
+from domain.transaction import BalanceDelta, Receipt, SimulationReport
 from domain.units import Digest, Ratio, Slug, UtcDatetime, Value
 from domain.verdict import Approval, Verdict
 
@@ -143,6 +143,8 @@ class RunRecord(Value):
     verdict: Verdict | None = None
     approval: Approval | None = None
     receipt: Receipt | None = None
+    surprises: tuple[BalanceDelta, ...] = ()
+    """Realised minus simulated beyond the policy's tolerance; empty is what should be."""
     finished_at: UtcDatetime
 
     def digest(self) -> str:

@@ -9,7 +9,7 @@ from domain.plan import Candidate, RebalancePlan
 from domain.portfolio import Portfolio
 from domain.risk import RiskReport
 from domain.run import AgentDecision, JournalEntry, ModelCall, RiskEvent, RunStatus, ToolCall, Workflow
-from domain.transaction import Receipt, SimulationReport
+from domain.transaction import BalanceDelta, Receipt, SimulationReport
 from domain.units import Digest, Ratio, Slug, Value
 from domain.verdict import Economics, Verdict
 
@@ -84,6 +84,8 @@ class Settlement(Value):
     """Written by execute: a receipt, a second verdict that denied at the last moment, or shadow's would-have."""
 
     receipt: Receipt | None = None
+    surprises: tuple[BalanceDelta, ...] = ()
+    """Realised minus simulated where they differ by more than the policy tolerates; each one is a reason to look."""
     last_verdict: Verdict | None = None
     is_shadow: bool = False
 

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
 
 from domain.digest import digest_of
-from domain.units import Address, Digest, Hash32, HexData, Int256, Selector, Slug, Uint256, UtcDatetime, Value
+from domain.units import (
+    BPS_PER_ONE,
+    Address,
+    Digest,
+    Hash32,
+    HexData,
+    Int256,
+    Selector,
+    Slug,
+    Uint256,
+    UtcDatetime,
+    Value,
+)
+
+NATIVE: Final = "0x" + "0" * 40
+"""Stands for the chain's own money where a token contract is asked for."""
 
 
 class Operation(StrEnum):
@@ -172,3 +188,20 @@ class Receipt(Value):
     @property
     def gas_cost_wei(self) -> int:
         return self.gas_used * self.effective_gas_price_wei
+
+
+def differing_deltas(
+    simulated: tuple[BalanceDelta, ...], realised: tuple[BalanceDelta, ...], *, holder: str, tolerance_bps: int
+) -> tuple[BalanceDelta, ...]:
+    """Realised minus simulated for one holder, where they differ by more than the tolerance of the simulated amount.
+
+    Native money is left out: the node logs its moves in simulations only.
+    """
+    expected = {delta.token: delta.amount for delta in simulated if delta.holder == holder and delta.token != NATIVE}
+    actual = {delta.token: delta.amount for delta in realised if delta.holder == holder and delta.token != NATIVE}
+    gaps = {token: actual.get(token, 0) - expected.get(token, 0) for token in expected | actual}
+    return tuple(
+        BalanceDelta(holder=holder, token=token, amount=gap)
+        for token, gap in sorted(gaps.items())
+        if abs(gap) * BPS_PER_ONE > abs(expected.get(token, 0)) * tolerance_bps
+    )

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from domain.policy import Policy
+from domain.ports import Recall
 from domain.run import RunRecord
 from graph.agent_tools import NoArguments
 from graph.briefing import Fact, brief_portfolio
@@ -63,7 +64,7 @@ def recent_runs(dependencies: Dependencies) -> tuple[RunRecord, ...]:
 def chat_toolbox(dependencies: Dependencies, runs: Sequence[RunRecord]) -> Toolbox[ChatReply]:
     """`show_run` is only offered when there is a run: an empty choice is no choice."""
     reads = (_portfolio_value(dependencies), _market_rates(dependencies), _explain_policy(dependencies.policy))
-    past = (_list_runs(runs), _search_decisions(runs), _show_run(runs)) if runs else ()
+    past = (_list_runs(runs), _search_decisions(runs, dependencies.recall), _show_run(runs)) if runs else ()
     return Toolbox((*reads, *past, *_finals(runs)))
 
 
@@ -146,11 +147,17 @@ def _list_runs(runs: Sequence[RunRecord]) -> ToolSpec[NoArguments]:
     )
 
 
-def _search_decisions(runs: Sequence[RunRecord]) -> ToolSpec[SearchText]:
+def _search_decisions(runs: Sequence[RunRecord], recall: Recall) -> ToolSpec[SearchText]:
+    """Runs that share a code or id with the text, best first; where none does, the likeliest by recall."""
+    by_id = {record.request.run_id: record for record in runs}
+
     def run(wanted: SearchText) -> list[Fact]:
         words = words_of(wanted.text)
-        hits = sorted(runs, key=lambda record: -len(words & run_words(record)))
-        return [brief_run_line(record) for record in hits[:MAX_FOUND_RUNS] if words & run_words(record)]
+        hits = [record for record in runs if words & run_words(record)]
+        hits.sort(key=lambda record: -len(words & run_words(record)))
+        if not hits:
+            hits = [by_id[run_id] for run_id in recall.nearest(wanted.text, runs, limit=MAX_FOUND_RUNS)]
+        return [brief_run_line(record) for record in hits[:MAX_FOUND_RUNS]]
 
     return ToolSpec(
         name="search_decisions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, cast
 
+from domain.digest import canonical_json
 from domain.errors import AutofiError, UnknownSubject
 from domain.run import RunRecord, RunRequest, RunStatus
 from domain.stages import ChatAnswer
@@ -43,9 +44,14 @@ class Conductor:
         return self._walk(None, run_id, on_stage)
 
     def ask(self, request: RunRequest, question: str) -> ChatAnswer:
-        """Answer a chat question; nothing is executed."""
+        """Answer a chat question and journal the answer; nothing is executed."""
         final = self._graph.invoke(State(request=request, question=question), _config(request.run_id))
-        return cast("ChatAnswer", final["answer"])
+        answer = cast("ChatAnswer", final["answer"])
+        asked = {"request": request, "question_digest": self._dependencies.artifacts.put(question.encode())}
+        body = canonical_json({**asked, "answer": answer})
+        at = self._dependencies.clock.now()
+        self._dependencies.journal.append(kind="chat", subject=request.run_id, body=body, at=at)
+        return answer
 
     def _restart(self, run_id: str, on_stage: Callable[[str, State], None] | None) -> RunStatus:
         """A crash before the first checkpoint leaves only the admission row: walk from the start."""

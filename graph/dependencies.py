@@ -17,6 +17,7 @@ from domain.ports import (
     Journal,
     MarketReader,
     ObservationStore,
+    Recall,
     RunStore,
     Sender,
     Simulator,
@@ -52,6 +53,7 @@ class Dependencies:
     artifacts: ArtifactStore
     journal: Journal
     runs: RunStore
+    recall: Recall
 
     def catalog_digest(self) -> str:
         return digest_of(self.catalog, domain="autofi-catalog-v1")

@@ -17,7 +17,7 @@ from domain.run import RunRecord, RunStatus, Workflow
 from domain.stages import AgentTrace
 from domain.verdict import Verdict
 from graph.dependencies import Dependencies
-from graph.state import State
+from graph.state import State, request_of
 from guards.render import verdict_sentence
 
 HOLDING_ERRORS = (Unavailable, StaleOrDisputed, Infeasible, BudgetExceeded)
@@ -32,7 +32,7 @@ def compose_record(state: State, dependencies: Dependencies, *, error: AutofiErr
     plan = proposal.plan if proposal else None
     traces = _traces(state)
     return RunRecord(
-        request=state["request"],
+        request=request_of(state),
         status=status_of(state, error),
         summary=summarize(state, error),
         mode=dependencies.mode,
@@ -59,6 +59,7 @@ def compose_record(state: State, dependencies: Dependencies, *, error: AutofiErr
         verdict=_last_verdict(state),
         approval=dependencies.approvals.find(plan.batch_digest()) if plan else None,
         receipt=settlement.receipt if settlement else None,
+        surprises=settlement.surprises if settlement else (),
         finished_at=dependencies.clock.now(),
     )
 

@@ -49,6 +49,17 @@ class ChromaRecall:
     def add(self, record: RunRecord) -> None:
         _add(self._collection(), [record])
 
+    def nearest(self, text: str, records: Sequence[RunRecord], *, limit: int) -> Sequence[str]:
+        """Run ids out of these records, which are indexed first where they are not yet."""
+        offered = {record.request.run_id: record for record in records}
+        collection = self._collection()
+        indexed = set(collection.get(ids=list(offered), include=[])["ids"]) if offered else set()
+        missing = [record for run_id, record in offered.items() if run_id not in indexed]
+        if missing:
+            _add(collection, missing)
+        found = self.search(text, limit=MAX_RESULTS)
+        return [recalled.run_id for recalled in found if recalled.run_id in offered][:limit]
+
     def search(self, text: str, limit: int = 5) -> Sequence[Recalled]:
         """Nearest first; empty when nothing is indexed."""
         collection = self._collection()

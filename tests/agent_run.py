@@ -23,7 +23,7 @@ from graph.model_offline import OfflineModel
 from graph.state import State
 from tests.builders import NOW, PRICES, address, make_catalog, make_policy, make_portfolio, make_snapshot
 from tests.builders_history import make_history
-from tests.fakes_agents import MemoryArtifacts
+from tests.fakes_agents import ForgetfulRecall, MemoryArtifacts
 
 
 class FixedClock:
@@ -141,6 +141,7 @@ class AgentRun:
             budgets=cast("BudgetLedger", SpentBudgets(turnover_day_usd)),
             journal=cast("Journal", runs),
             runs=cast("RunStore", runs),
+            recall=ForgetfulRecall(),
             **untouched,  # type: ignore[arg-type]
         )
         self.state = State(

@@ -32,6 +32,7 @@ from memory.trading_state import SqlTradingStateStore
 from tests.builders import NOW, OPERATOR, make_catalog, make_portfolio, make_snapshot
 from tests.builders_evidence import make_limits, make_simulation, play
 from tests.builders_history import make_history
+from tests.fakes_agents import ForgetfulRecall
 
 CATALOG = make_catalog()
 
@@ -167,6 +168,7 @@ class Treasury:
             artifacts=SqlArtifactStore(self.database),
             journal=SqlJournal(self.database),
             runs=self.runs,
+            recall=ForgetfulRecall(),
         )
         self.conductor = Conductor(build_graph(self.dependencies, self.saver), self.dependencies)
 

@@ -11,7 +11,7 @@ from domain.market import Forecast
 from domain.plan import Candidate, CandidateKind, Weight
 from domain.ports import Message, ModelReply, ToolOffer, ToolRequest
 from domain.risk import Estimate, RiskReport, StressLoss, TailRisk
-from domain.run import AgentName
+from domain.run import AgentName, RunRecord
 
 Script = ModelReply | ModelUnavailable
 
@@ -27,6 +27,13 @@ class MemoryArtifacts:
 
     def get(self, digest: str) -> bytes:
         return self.contents[digest]
+
+
+class ForgetfulRecall:
+    """Remembers nothing: the search by words has to do."""
+
+    def nearest(self, text: str, records: Sequence[RunRecord], *, limit: int) -> Sequence[str]:
+        return ()
 
 
 class ScriptedModel:

@@ -10,9 +10,9 @@ from typing import Final
 from domain.errors import ExecutionFailed, SigningRefused
 from domain.portfolio import net_asset_value_usd
 from domain.stages import Settlement, SimulatedBook
-from domain.transaction import IntentStatus, Receipt
+from domain.transaction import BalanceDelta, IntentStatus, Receipt, differing_deltas
 from domain.units import value_usd
-from domain.verdict import Approval, ApprovalStatus, Evidence, Verdict
+from domain.verdict import Approval, ApprovalStatus, Evidence, TradingState, Verdict
 from graph.dependencies import Dependencies, Mode
 from graph.evidence import gather_evidence, reparse_plan
 from graph.state import State
@@ -119,7 +119,22 @@ def _settled(receipt: Receipt, state: State, dependencies: Dependencies) -> Sett
     before = net_asset_value_usd(state["observation"].portfolio, snapshot, catalog)
     after = net_asset_value_usd(dependencies.market.portfolio(receipt.block_number), snapshot, catalog)
     _charge(receipt, max(before - after, Decimal(0)), dependencies)
-    return Settlement(receipt=receipt)
+    return Settlement(receipt=receipt, surprises=_compare(receipt, state, dependencies))
+
+
+def _compare(receipt: Receipt, state: State, dependencies: Dependencies) -> tuple[BalanceDelta, ...]:
+    """What happened against what was simulated. A surprise means that our eyes are wrong: only reduce from here."""
+    surprises = differing_deltas(
+        state["simulated"].report.deltas,
+        receipt.deltas,
+        holder=dependencies.catalog.account,
+        tolerance_bps=dependencies.policy.simulation.max_delta_tolerance_bps,
+    )
+    if surprises and dependencies.trading_state.read() is TradingState.ACTIVE:
+        reason = f"batch {receipt.batch_digest[:16]} moved {len(surprises)} tokens otherwise than simulated"
+        now = dependencies.clock.now()
+        dependencies.trading_state.write(TradingState.REDUCING, by="system", reason=reason, at=now)
+    return surprises
 
 
 def _charge(receipt: Receipt, loss_usd: Decimal, dependencies: Dependencies) -> None:
