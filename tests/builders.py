@@ -64,7 +64,7 @@ def make_catalog() -> Catalog:
         make_token("weth", 0x104, is_stable=False),
         make_token("wbtc", 0x105, decimals=8, is_stable=False),
     )
-    strategies = tuple(
+    reserves = tuple(
         Strategy(
             id=f"aave-{token.id}",
             kind=StrategyKind.AAVE_V3,
@@ -76,17 +76,16 @@ def make_catalog() -> Catalog:
             factors=("chainlink",),
         )
         for index, token in enumerate(tokens)
-    ) + (
-        Strategy(
-            id="vault-limited-dai",
-            kind=StrategyKind.ERC4626,
-            protocol="limited-vault",
-            token="dai",
-            contract=address(0x301),
-            receipt=address(0x301),
-            receipt_decimals=18,
-            factors=("vault-owner",),
-        ),
+    )
+    vault = Strategy(
+        id="vault-limited-dai",
+        kind=StrategyKind.ERC4626,
+        protocol="limited-vault",
+        token="dai",
+        contract=address(0x301),
+        receipt=address(0x301),
+        receipt_decimals=18,
+        factors=("vault-owner",),
     )
     venues = (
         Venue(id="usdc-dai-100", pool=address(0x401), token_0="usdc", token_1="dai", fee_pips=100),
@@ -101,7 +100,7 @@ def make_catalog() -> Catalog:
         native_token="weth",
         contracts=CONTRACTS,
         tokens=tokens,
-        strategies=strategies,
+        strategies=(*reserves, vault),
         venues=venues,
     )
 

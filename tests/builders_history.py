@@ -22,7 +22,10 @@ def make_history(
     prices: Mapping[str, Values] | None = None,
     seed: int = 7,
 ) -> MarketHistory:
-    """Rates around 3 to 6 %, vaults that accrue 4 % up to a share price of 1, stable tokens within a few bps, others at 2 % a day."""
+    """Rates around 3 to 6 %, vaults that accrue 4 % up to a share price of 1, stable tokens within a few bps.
+
+    The other tokens move by 2 % a day.
+    """
     catalog = catalog or make_catalog()
     source = np.random.default_rng(seed)
     apr_series: dict[str, Values] = {}
