@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # langgraph reads it when it is imported
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 CHECKPOINT_FILE: Final = "checkpoints.db"
 RECALL_FOLDER: Final = "recall"
 RPC_TIMEOUT_SECONDS: Final = 10.0
+_HOSTING: Final = threading.Lock()  # two first requests of a host must not open everything twice
 
 Report = Callable[[str], None]
 Step = Callable[[str], None]
@@ -178,13 +182,26 @@ def ask_question(application: Application, question: str) -> ChatAnswer:
     return application.conductor.ask(request, question)
 
 
-def make_graph() -> CompiledStateGraph[State, None, State, State]:
-    """Factory for `langgraph dev` and other hosts, which bring their own checkpointer.
+async def make_graph() -> CompiledStateGraph[State, None, State, State]:
+    """Factory for `langgraph dev` and other hosts, which bring their own checkpointer and ask anew for every request.
 
-    The stores stay open for the life of the host's process.
+    In a thread, because such a host refuses calls that block its event loop.
     """
+    return await asyncio.to_thread(_hosted_graph)
+
+
+def _hosted_graph() -> CompiledStateGraph[State, None, State, State]:
+    with _HOSTING:
+        return _open_hosted_graph()
+
+
+@cache
+def _open_hosted_graph() -> CompiledStateGraph[State, None, State, State]:
+    """The stores stay open for the life of the host's process."""
     settings = load_settings()
     require_home(settings)
     stores = make_stores(open_database(settings.database), settings)
     paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
-    return build_graph(make_dependencies(settings, stores, paper=paper))
+    dependencies = make_dependencies(settings, stores, paper=paper)
+    dependencies.sender.reconcile()
+    return build_graph(dependencies)
