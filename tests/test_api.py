@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from contextlib import nullcontext
@@ -25,6 +26,7 @@ from memory.execution_journal import SqlExecutionJournal
 from memory.observations import SqlObservationStore
 from tests.builders_evidence import make_limits
 from tests.fakes import Treasury
+from tests.repository import ROOT
 
 TOKEN = "a-token-of-some-length"
 LOOPBACK = "http://127.0.0.1:8420"
@@ -458,7 +460,7 @@ def test_a_body_above_the_limit_is_refused_with_and_without_a_declared_length(cl
     declared = client.post("/v1/chat", content=body, headers=headers)
     in_pieces = client.post("/v1/chat", content=iter([body[:1000], body[1000:]]), headers=headers)
 
-    assert (declared.status_code, in_pieces.status_code) == (413, 413)
+    assert [(each.status_code, each.json()["code"]) for each in (declared, in_pieces)] == [(413, "too_large")] * 2
 
 
 def wait_for(gate: threading.Event) -> None:
@@ -503,3 +505,12 @@ def test_a_busy_port_stops_the_start_before_anything_is_opened(tmp_path: Path) -
 def test_a_host_that_others_reach_needs_a_token(tmp_path: Path, host: str) -> None:
     with pytest.raises(ConfigurationInvalid, match="set AUTOFI_API_TOKEN"):
         serve(Settings(home=tmp_path), host=host, port=8420)
+
+
+def test_the_document_names_every_route_and_no_other(client: TestClient) -> None:
+    documented = set(re.findall(r"^\| `([A-Z]+ /v1/[^`]+)` \|", (ROOT / "docs/api.md").read_text(), re.MULTILINE))
+    served = {
+        f"{method.upper()} {path}" for path, methods in client.app.openapi()["paths"].items() for method in methods
+    }
+
+    assert documented == served

@@ -34,7 +34,13 @@ STATUSES: Final[tuple[tuple[type[AutofiError], int], ...]] = (
     (Unavailable, 503),
     (StaleOrDisputed, 503),
 )
-HTTP_CODES: Final = {401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+HTTP_CODES: Final = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
 _REFUSAL_CODE: Final = re.compile(r"([a-z_]{1,40}): ")
 
 
