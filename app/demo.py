@@ -12,6 +12,7 @@ from typing import Final
 
 from app.approvals import answer_approval
 from app.console import progress, say
+from app.hindsight import judge_exit
 from app.initialize import initialize
 from app.paper import PaperChain
 from app.policy_edit import replace_limit
@@ -26,8 +27,11 @@ from domain.run import RunStatus, Trigger, Workflow
 
 APPROVER: Final = "alice"
 TIGHT_THRESHOLD_USD: Final = "10_000"
-SETTLING_RUNS: Final = 3
+SETTLING_RUNS: Final = 5
 """A run may still improve on the last one; after at most so many there is nothing left worth moving."""
+FALLING: Final = "usdx"
+NOT_THE_DEMOS: Final = dict.fromkeys(("policy", "strategies", "database_url", "rpc_url", "keystore"))
+"""Whatever the environment says about a real portfolio, the demo touches only its own."""
 
 
 @dataclass
@@ -41,7 +45,8 @@ class _Stage:
 def run_demo(*, keep: Path | None) -> None:
     """Raises InvariantBroken when an act does not end as it must: the demo is a test, too."""
     with _home(keep) as home:
-        stage = _Stage(load_settings(home=home, mode="paper", model="offline", user="demo"))
+        settings = load_settings(home=home, mode="paper", model="offline", user="demo")
+        stage = _Stage(settings.model_copy(update=NOT_THE_DEMOS))
         say("[bold]AutoFi-Nexus demo[/bold]: a real EVM node with real protocol bytecode, offline, no key, no account")
         say("agents speak through the [bold]offline policy model[/bold] (no language model is called)\n")
         try:
@@ -70,6 +75,8 @@ def _home(keep: Path | None) -> Iterator[Path]:
 
 
 def _stop_chain(home: Path) -> None:
+    if not PaperChain.exists(home):
+        return
     try:
         PaperChain.of(home).stop()
     except AutofiError as error:
@@ -101,20 +108,42 @@ def _approve(stage: _Stage) -> None:
     with open_application(stage.settings) as application:
         run_id = _run(application)
         _expect(application, run_id, RunStatus.WAITING)
-        (waiting,) = application.dependencies.approvals.pending()
-        say(f"[bold]{APPROVER}[/bold] reads the decoded calls above and approves digest {waiting.batch_digest[:16]}")
-        answer_approval(application, waiting.batch_digest, approved=True, answered_by=APPROVER)
-        application.conductor.resume(run_id)
+        say(f"[bold]{APPROVER}[/bold] reads the decoded calls above and consents to exactly these")
+        _consent(application, run_id)
         _expect(application, run_id, RunStatus.EXECUTED)
         _show_after(stage, application)
+
+
+def _consent(application: Application, run_id: str) -> None:
+    for waiting in application.dependencies.approvals.pending():
+        say(f"[bold]{APPROVER}[/bold] approves digest {waiting.batch_digest[:16]}")
+        answer_approval(application, waiting.batch_digest, approved=True, answered_by=APPROVER)
+    application.conductor.resume(run_id)
 
 
 def _mitigate(stage: _Stage) -> None:
     _title(4, "USDX loses its peg: the mitigation workflow leaves the position, no human and no limit in the way")
     _play(stage, "break-peg")
     with open_application(stage.settings) as application:
-        _expect(application, _run(application), RunStatus.EXECUTED)
+        run_id = _run(application)
+        _expect(application, run_id, RunStatus.EXECUTED)
         _show_after(stage, application)
+    _play(stage, "collapse")
+    with open_application(stage.settings) as application:
+        _say_what_holding_on_had_cost(application, run_id)
+
+
+def _say_what_holding_on_had_cost(application: Application, run_id: str) -> None:
+    dependencies = application.dependencies
+    record, snapshot = dependencies.runs.record(run_id), dependencies.market.snapshot()
+    if record is None:
+        raise InvariantBroken(f"run {run_id} executed and left no record")
+    exited = judge_exit(record, FALLING, snapshot=snapshot, catalog=dependencies.catalog)
+    say(
+        f"the exit sold {exited.sold_tokens:,.2f} {FALLING.upper()} for {exited.brought_usd:,.2f} USD; at "
+        f"{exited.price_usd:.4f} USD they are worth {exited.worth_usd:,.2f} USD: "
+        f"holding on had lost [bold]{exited.avoided_loss_usd:,.2f} USD[/bold]"
+    )
 
 
 def _skip(stage: _Stage) -> None:
@@ -133,9 +162,12 @@ def _settle_down(application: Application) -> str:
     """Run until a run finds what the last one left."""
     for _ in range(SETTLING_RUNS):
         run_id = _run(application)
-        if _status(application, run_id) is RunStatus.UNCHANGED:
+        if _status(application, run_id) is RunStatus.WAITING:
+            _consent(application, run_id)
+        status = _status(application, run_id)
+        if status is RunStatus.UNCHANGED:
             return run_id
-        say(f"{run_id}: {status_text(_status(application, run_id))}, looking again")
+        say(f"{run_id}: {status_text(status)}, looking again")
     return _run(application)
 
 
