@@ -1,1 +1,1 @@
-"""REPLAY: the same graph over history."""
+"""REPLAY: the room for the same graph over history; nothing is built here yet."""
