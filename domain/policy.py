@@ -98,7 +98,7 @@ class ApprovalLimits(Value):
     min_value_without_approval_usd: Limit
     """A batch that moves more than this waits for a human."""
     expiry_seconds: Seconds
-    requires_four_eyes: bool
+    requires_four_eyes: Annotated[bool, Field(strict=True)]
 
 
 class MitigationRules(Value):
