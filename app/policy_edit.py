@@ -11,14 +11,24 @@ from domain.errors import ConfigurationInvalid
 
 def replace_limit(file: Path, section: str, key: str, value: str) -> None:
     """Raises ConfigurationInvalid and leaves the file as it was when the limit is unknown or the value is refused."""
-    before = file.read_text(encoding="utf-8")
-    pattern = re.compile(rf"(^\[{re.escape(section)}\]$.*?^{re.escape(key)} = )[^\n]+", re.MULTILINE | re.DOTALL)
-    after, count = pattern.subn(lambda match: match[1] + value, before, count=1)
+    section_start = rf"^\[{re.escape(section)}\]$"
+    line = rf"(?P<kept>{section_start}(?:(?!^\[).)*?^{re.escape(key)} = )[^\n#]*[^\n#\s]"
+    after, count = re.subn(
+        line, lambda match: match["kept"] + value, file.read_text(encoding="utf-8"), count=1, flags=re.M | re.S
+    )
     if count != 1:
         raise ConfigurationInvalid(f"policy {file}: no line `{key} = ...` in section [{section}]")
-    file.write_text(after, encoding="utf-8")
+    _replace_whole(file, after)
+
+
+def _replace_whole(file: Path, text: str) -> None:
+    """Checked beside the file first, so that nobody ever reads a policy that is none."""
+    draft = file.with_name(f"{file.name}.draft")
     try:
-        load_policy(file)
-    except ConfigurationInvalid:
-        file.write_text(before, encoding="utf-8")
-        raise
+        draft.write_text(text, encoding="utf-8")
+        load_policy(draft)
+        draft.replace(file)
+    except ConfigurationInvalid as error:
+        raise ConfigurationInvalid(str(error).replace(str(draft), str(file))) from None
+    finally:
+        draft.unlink(missing_ok=True)
