@@ -51,6 +51,9 @@ def main() -> None:
     except AutofiError as error:
         print_error(f"{error}")
         sys.exit(ERROR_EXIT)
+    except OSError as error:  # a full disk, a folder that may not be written
+        print_error(f"{error.filename or 'the system'}: {error.strerror}; nothing further was done")
+        sys.exit(ERROR_EXIT)
     except KeyboardInterrupt:
         print_error("interrupted; `autofi run --resume RUN` continues an open run")
         sys.exit(130)

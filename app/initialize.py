@@ -20,6 +20,7 @@ from app.settings import (
 )
 from app.stores import make_stores
 from app.warmup import load_history
+from chain.anvil import CHAIN_ID
 from chain.client import ChainClient
 from domain.errors import AutofiError, ConfigurationInvalid
 from domain.market import Catalog
@@ -38,15 +39,38 @@ def initialize(settings: Settings, *, safe: str | None, new_safe: bool, report: 
         raise ConfigurationInvalid("--safe and --new-safe exclude each other: adopt one or make one")
     if settings.database_url is None and (settings.home / DATABASE_FILE).is_file():
         return _upgrade(settings, changes_account=safe is not None or new_safe)
+    source = settings.strategies or CONFIG_DIRECTORY / STRATEGIES_FILE
+    load_policy(settings.policy_path)
+    catalog = _load_fitting_catalog(source, mode=settings.mode)
     existed = settings.home.exists()
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if any(settings.home.iterdir()):
-        raise ConfigurationInvalid(f"home {settings.home} is not empty and holds no {DATABASE_FILE}; choose another")
+    _make_home(settings.home)
     try:
-        return _set_up(settings, safe=safe, new_safe=new_safe, report=report)
-    except AutofiError:
+        return _set_up(settings, source, catalog, safe=safe, new_safe=new_safe, report=report)
+    except BaseException:  # an interrupt, too, must leave nothing half-done
         _abandon(settings.home, existed=existed)
         raise
+
+
+def _load_fitting_catalog(source: Path, *, mode: str) -> Catalog:
+    catalog = load_catalog(source)
+    if mode == "paper" and catalog.chain_id != CHAIN_ID:
+        raise ConfigurationInvalid(
+            f"strategies {source}: chain_id is {catalog.chain_id}, the local chain of mode paper is {CHAIN_ID}; "
+            "correct it, or set AUTOFI_MODE and AUTOFI_RPC_URL for another chain"
+        )
+    return catalog
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        is_empty = not any(home.iterdir())
+    except OSError as error:
+        raise ConfigurationInvalid(
+            f"home {home} cannot be made a directory: {error.strerror}; choose another (--home, AUTOFI_HOME)"
+        ) from error
+    if not is_empty:
+        raise ConfigurationInvalid(f"home {home} is not empty and holds no {DATABASE_FILE}; choose another")
 
 
 def _upgrade(settings: Settings, *, changes_account: bool) -> str:
@@ -56,12 +80,11 @@ def _upgrade(settings: Settings, *, changes_account: bool) -> str:
     return load_catalog(settings.strategies_path).account
 
 
-def _set_up(settings: Settings, *, safe: str | None, new_safe: bool, report: Report) -> str:
-    load_policy(settings.policy_path)
+def _set_up(
+    settings: Settings, source: Path, catalog: Catalog, *, safe: str | None, new_safe: bool, report: Report
+) -> str:
     shutil.copyfile(settings.policy_path, settings.home / POLICY_FILE)
     paper = PaperChain.create(settings.home, cache=settings.cache, report=report) if settings.mode == "paper" else None
-    source = settings.strategies or CONFIG_DIRECTORY / STRATEGIES_FILE
-    catalog = load_catalog(source)
     account = _account(settings, catalog, paper=paper, safe=safe, new_safe=new_safe)
     _write_strategies(source, settings.home / STRATEGIES_FILE, old=catalog.account, new=account)
     _fill_database(settings, paper=paper, report=report)

@@ -33,10 +33,15 @@ def verify_journal(*, home: Path | None = None) -> Verification:
 
 
 def export_journal(journal: SqlJournal, target: Path) -> int:
-    """One JSON object a line: the entry's fields and its body. Returns how many."""
+    """One JSON object a line: the entry's fields and its body. Returns how many; the file appears whole or not."""
     entries = journal.entries(limit=EXPORT_LIMIT)
-    with target.open("w", encoding="utf-8") as file:
-        for entry in entries:
-            body = json.loads(journal.body(entry.sequence))
-            file.write(json.dumps({**entry.model_dump(mode="json"), "body": body}, ensure_ascii=False) + "\n")
+    draft = target.with_name(f"{target.name}.draft")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            for entry in entries:
+                body = json.loads(journal.body(entry.sequence))
+                file.write(json.dumps({**entry.model_dump(mode="json"), "body": body}, ensure_ascii=False) + "\n")
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
     return len(entries)

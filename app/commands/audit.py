@@ -27,7 +27,7 @@ def list_entries(
     from app.stores import open_stores
 
     with open_stores(home=home) as stores:
-        entries = list(stores.journal.entries(kind=kind, limit=limit))
+        entries = list(reversed(stores.journal.entries(kind=kind, limit=limit)))
     if as_json:
         print_json(list(entries))
         return
