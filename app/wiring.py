@@ -43,7 +43,7 @@ from memory.recall import ChromaRecall
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
-    from graph.state import State
+    from graph.state import Entry, State
 
 CHECKPOINT_FILE: Final = "checkpoints.db"
 RECALL_FOLDER: Final = "recall"
@@ -77,6 +77,8 @@ def open_application(
         stores = make_stores(database, settings)
         paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
         dependencies = make_dependencies(settings, stores, paper=paper, report=report, on_step=on_step)
+        if paper is not None:
+            paper.keep_alive()
         dependencies.sender.reconcile()
         conductor = Conductor(build_graph(dependencies, saver), dependencies)
         yield Application(settings=settings, stores=stores, dependencies=dependencies, conductor=conductor, paper=paper)
@@ -182,7 +184,7 @@ def ask_question(application: Application, question: str) -> ChatAnswer:
     return application.conductor.ask(request, question)
 
 
-async def make_graph() -> CompiledStateGraph[State, None, State, State]:
+async def make_graph() -> CompiledStateGraph[State, None, Entry, State]:
     """Factory for `langgraph dev` and other hosts, which bring their own checkpointer and ask anew for every request.
 
     In a thread, because such a host refuses calls that block its event loop.
@@ -190,13 +192,13 @@ async def make_graph() -> CompiledStateGraph[State, None, State, State]:
     return await asyncio.to_thread(_hosted_graph)
 
 
-def _hosted_graph() -> CompiledStateGraph[State, None, State, State]:
+def _hosted_graph() -> CompiledStateGraph[State, None, Entry, State]:
     with _HOSTING:
         return _open_hosted_graph()
 
 
 @cache
-def _open_hosted_graph() -> CompiledStateGraph[State, None, State, State]:
+def _open_hosted_graph() -> CompiledStateGraph[State, None, Entry, State]:
     """The stores stay open for the life of the host's process."""
     settings = load_settings()
     require_home(settings)
