@@ -12,7 +12,7 @@ from domain.stages import ChatAnswer
 from domain.verdict import TradingState
 from graph.dependencies import Dependencies
 from graph.report import compose_record, is_resumable, must_halt
-from graph.state import State
+from graph.state import Entry, State
 from graph.workflow import RECURSION_LIMIT
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ DURABILITY: Final = "sync"  # the default, async, can look finished after a kill
 class Conductor:
     """Runs one compiled graph over its dependencies."""
 
-    def __init__(self, graph: CompiledStateGraph[State, None, State, State], dependencies: Dependencies) -> None:
+    def __init__(self, graph: CompiledStateGraph[State, None, Entry, State], dependencies: Dependencies) -> None:
         self._graph = graph
         self._dependencies = dependencies
 

@@ -12,11 +12,16 @@ from domain.stages import Assessment, ChatAnswer, Observation, Outcome, Proposal
 from domain.verdict import Approval, Verdict
 
 
-class State(TypedDict, total=False):
+class Entry(TypedDict, total=False):
+    """All that a caller may write, whichever host takes the call; other keys of an input are dropped."""
+
+    request: RunRequest  # read it with request_of
+    question: str  # present only in chat
+
+
+class State(Entry, total=False):
     """Values are frozen domain models; anything large is an artifact that they name by digest."""
 
-    request: RunRequest  # the caller; read it with request_of
-    question: str  # the caller; present only in chat
     answer: ChatAnswer  # router
     observation: Observation  # observe
     selection: Selection  # optimizer

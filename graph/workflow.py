@@ -20,7 +20,7 @@ from graph.nodes.record import record
 from graph.nodes.risk import risk
 from graph.nodes.router import router
 from graph.nodes.simulate import simulate
-from graph.state import State
+from graph.state import Entry, State
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -35,9 +35,9 @@ NODES: Final[tuple[Callable[..., State], ...]] = (
 
 def build_graph(
     dependencies: Dependencies, checkpointer: BaseCheckpointSaver[str] | None = None
-) -> CompiledStateGraph[State, None, State, State]:
+) -> CompiledStateGraph[State, None, Entry, State]:
     """Compile the machine around one portfolio's ports."""
-    machine = StateGraph(State)
+    machine = StateGraph(State, input_schema=Entry)
     for node in NODES:
         machine.add_node(node.__name__, partial(node, dependencies=dependencies))
     machine.add_conditional_edges(START, entry)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-import inspect
-import json
 import os
 import signal
 import subprocess
@@ -27,6 +24,8 @@ from chain.world import default_cache
 from domain.run import RunStatus
 from tests.repository import ROOT
 from tests.services import require_service
+
+pytestmark = pytest.mark.service
 
 CONFIGURATION = ROOT / "langgraph.json"
 BOOT_SECONDS = 120.0
@@ -109,7 +108,6 @@ def run(client: httpx.Client, document: dict[str, object]) -> dict[str, object]:
     return answer.json()
 
 
-@pytest.mark.service
 def test_a_request_in_json_is_decided_executed_and_recorded(client, home):
     final = run(client, {"request": {"run_id": "run-http", **REQUEST}})
 
@@ -122,7 +120,6 @@ def test_a_request_in_json_is_decided_executed_and_recorded(client, home):
     assert verify_journal(home=home).is_verified
 
 
-@pytest.mark.service
 def test_a_question_is_answered_and_starts_nothing(client, home):
     final = run(client, {"request": {"run_id": "run-asked", **REQUEST}, "question": "What is the portfolio worth?"})
 
@@ -132,37 +129,9 @@ def test_a_question_is_answered_and_starts_nothing(client, home):
     assert "outcome" not in final
 
 
-@pytest.mark.service
 def test_a_request_without_its_fields_starts_nothing(client, home):
     final = run(client, {"request": {"run_id": "run-bare"}})
 
     with open_stores(home=home) as stores:
         assert stores.runs.request("run-bare") is None
     assert final["__error__"]["error"] == "ConfigurationInvalid"
-
-
-def test_configuration_names_a_factory_that_a_host_can_await():
-    (named,) = json.loads(CONFIGURATION.read_text())["graphs"].values()
-    module, _, attribute = named.partition(":")
-
-    factory = getattr(importlib.import_module(module), attribute)
-
-    assert inspect.iscoroutinefunction(factory)
-    assert inspect.signature(factory).parameters == {}
-
-
-def test_configuration_keeps_checkpoints_strict_and_tells_nobody():
-    configuration = json.loads(CONFIGURATION.read_text())
-
-    assert configuration["dependencies"] == ["."]
-    assert configuration["env"] == {"LANGGRAPH_STRICT_MSGPACK": "true", "LANGSMITH_TRACING": "false"}
-
-
-def test_configuration_is_valid_to_the_tool_that_reads_it():
-    pytest.importorskip("langgraph_cli", reason="langgraph-cli is absent")
-    from langgraph_cli.config import get_unknown_keys, validate_config_file
-
-    raw = json.loads(CONFIGURATION.read_text())
-
-    assert get_unknown_keys(raw) == []
-    assert validate_config_file(CONFIGURATION)["graphs"] == raw["graphs"]
