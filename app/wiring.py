@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # langgraph reads it when it is imported
 
 from app.clock import ChainClock, SystemClock
+from app.exclusive import Turn
 from app.paper import OPERATOR_KEY, PaperChain
 from app.settings import Settings, load_catalog, load_policy, load_settings
 from app.shadow import RefusingSigner
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from graph.state import Entry, State
 
 CHECKPOINT_FILE: Final = "checkpoints.db"
+TURN_FILE: Final = "turn.lock"
 RECALL_FOLDER: Final = "recall"
 RPC_TIMEOUT_SECONDS: Final = 10.0
 _HOSTING: Final = threading.Lock()  # two first requests of a host must not open everything twice
@@ -80,7 +82,8 @@ def open_application(
         if paper is not None:
             paper.keep_alive()
         dependencies.sender.reconcile()
-        conductor = Conductor(build_graph(dependencies, saver), dependencies)
+        take_turn = Turn(settings.home / TURN_FILE)
+        conductor = Conductor(build_graph(dependencies, saver), dependencies, take_turn=take_turn)
         yield Application(settings=settings, stores=stores, dependencies=dependencies, conductor=conductor, paper=paper)
     finally:
         saver.conn.close()

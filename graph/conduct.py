@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Final, cast
 
 from domain.digest import canonical_json
@@ -23,25 +24,29 @@ DURABILITY: Final = "sync"  # the default, async, can look finished after a kill
 
 
 class Conductor:
-    """Runs one compiled graph over its dependencies."""
+    """Runs one compiled graph over its dependencies, one walk at a time where `take_turn` sees to it."""
 
-    def __init__(self, graph: CompiledStateGraph[State, None, Entry, State], dependencies: Dependencies) -> None:
+    def __init__(
+        self,
+        graph: CompiledStateGraph[State, None, Entry, State],
+        dependencies: Dependencies,
+        *,
+        take_turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._graph = graph
         self._dependencies = dependencies
+        self._take_turn = take_turn
 
     def start(self, request: RunRequest, *, on_stage: Callable[[str, State], None] | None = None) -> RunStatus:
         """Walk a new run as far as it goes: to its record, or to a human."""
         self._dependencies.runs.start(request)
-        return self._walk(State(request=request), request.run_id, on_stage)
+        with self._take_turn():
+            return self._walk(State(request=request), request.run_id, on_stage)
 
     def resume(self, run_id: str, *, on_stage: Callable[[str, State], None] | None = None) -> RunStatus:
         """Continue a run after a crash or an answer; a finished run answers with its status."""
-        record = self._dependencies.runs.record(run_id)
-        if record is not None:
-            return record.status
-        if not self._graph.get_state(_config(run_id)).values:
-            return self._restart(run_id, on_stage)
-        return self._walk(None, run_id, on_stage)
+        with self._take_turn():
+            return self._continue(run_id, on_stage)
 
     def ask(self, request: RunRequest, question: str) -> ChatAnswer:
         """Answer a chat question and journal the answer; nothing is executed."""
@@ -52,6 +57,14 @@ class Conductor:
         at = self._dependencies.clock.now()
         self._dependencies.journal.append(kind="chat", subject=request.run_id, body=body, at=at)
         return answer
+
+    def _continue(self, run_id: str, on_stage: Callable[[str, State], None] | None) -> RunStatus:
+        record = self._dependencies.runs.record(run_id)
+        if record is not None:
+            return record.status
+        if not self._graph.get_state(_config(run_id)).values:
+            return self._restart(run_id, on_stage)
+        return self._walk(None, run_id, on_stage)
 
     def _restart(self, run_id: str, on_stage: Callable[[str, State], None] | None) -> RunStatus:
         """A crash before the first checkpoint leaves only the admission row: walk from the start."""
