@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, cast
 
 from domain.digest import digest_of
 from domain.market import Catalog, MarketHistory, MarketSnapshot
@@ -23,6 +25,11 @@ from domain.ports import (
     Simulator,
     TradingStateStore,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+RUNS_KEPT: Final = 4
 
 
 class Mode(StrEnum):
@@ -59,7 +66,18 @@ class Dependencies:
         return digest_of(self.catalog, domain="autofi-catalog-v1")
 
     def snapshot(self, digest: str) -> MarketSnapshot:
-        return MarketSnapshot.model_validate_json(self.artifacts.get(digest))
+        return _read_snapshot(cast("Hashable", self.artifacts), digest)  # mypy takes no protocol for hashable
 
     def history(self, digest: str) -> MarketHistory:
-        return MarketHistory.model_validate_json(self.artifacts.get(digest))
+        return _read_history(cast("Hashable", self.artifacts), digest)
+
+
+# A run reads the same two values some twenty times. They are frozen and named by their content's digest.
+@lru_cache(maxsize=RUNS_KEPT)
+def _read_snapshot(artifacts: ArtifactStore, digest: str) -> MarketSnapshot:
+    return MarketSnapshot.model_validate_json(artifacts.get(digest))
+
+
+@lru_cache(maxsize=RUNS_KEPT)
+def _read_history(artifacts: ArtifactStore, digest: str) -> MarketHistory:
+    return MarketHistory.model_validate_json(artifacts.get(digest))
