@@ -173,7 +173,7 @@ def _settle_down(application: Application) -> str:
 
 def _prove(stage: _Stage) -> None:
     say("\n[bold]audit[/bold]")
-    result = verify_journal(home=stage.settings.home)
+    result = verify_journal(stage.settings)
     if not result.is_verified:
         raise InvariantBroken(f"journal entry {result.broken_sequence}: {result.problem}")
     say(f"autofi audit verify: [bold green]VERIFIED[/bold green] {result.entries} entries, head {result.head[:16]}")

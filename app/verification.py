@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from app.settings import DATABASE_FILE, load_settings
+from app.settings import DATABASE_FILE, Settings
 
 if TYPE_CHECKING:
     from domain.run import Verification
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 EXPORT_LIMIT: Final = 10_000_000
 
 
-def verify_journal(*, home: Path | None = None) -> Verification:
+def verify_journal(settings: Settings) -> Verification:
     """Walk every link. Raises ConfigurationInvalid or StoreUnavailable."""
-    settings = load_settings(home=home)
     if settings.database_url is None:
         from domain.errors import ConfigurationInvalid
         from memory.journal_verify import verify_file

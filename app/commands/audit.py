@@ -62,9 +62,10 @@ def show(
 @commands.command("verify")
 def verify(*, as_json: JsonFlag = False, home: HomeOption = None) -> None:
     """Walk the hash chain over all records; exit code 1 when a link does not hold."""
+    from app.settings import load_settings
     from app.verification import verify_journal
 
-    result = verify_journal(home=home)
+    result = verify_journal(load_settings(home=home))
     if as_json:
         print_json(result)
     elif result.is_verified:

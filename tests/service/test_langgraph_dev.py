@@ -16,7 +16,7 @@ import pytest
 
 from app.initialize import initialize
 from app.paper import PaperChain
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from app.stores import open_stores
 from app.verification import verify_journal
 from chain.anvil import claim_port
@@ -117,7 +117,7 @@ def test_a_request_in_json_is_decided_executed_and_recorded(client, home):
     assert record.status is RunStatus.EXECUTED
     assert record.receipt.succeeded
     assert record.request.requested_by == "studio"
-    assert verify_journal(home=home).is_verified
+    assert verify_journal(load_settings(home=home)).is_verified
 
 
 def test_a_question_is_answered_and_starts_nothing(client, home):
