@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.clock import SystemClock
-from app.paper import OPERATOR_KEY, PaperChain
+from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
 from app.settings import (
     CONFIG_DIRECTORY,
     DATABASE_FILE,
@@ -20,7 +20,7 @@ from app.settings import (
 )
 from app.stores import make_stores
 from app.warmup import load_history
-from chain.anvil import CHAIN_ID
+from chain.anvil import find_anvil
 from chain.client import ChainClient
 from domain.errors import AutofiError, ConfigurationInvalid
 from domain.market import Catalog
@@ -41,7 +41,10 @@ def initialize(settings: Settings, *, safe: str | None, new_safe: bool, report: 
         return _upgrade(settings, changes_account=safe is not None or new_safe)
     source = settings.strategies or CONFIG_DIRECTORY / STRATEGIES_FILE
     load_policy(settings.policy_path)
-    catalog = _load_fitting_catalog(source, mode=settings.mode)
+    catalog = load_catalog(source)
+    if settings.mode == "paper":
+        require_local_chain(catalog, source)
+        find_anvil()
     existed = settings.home.exists()
     _make_home(settings.home)
     try:
@@ -49,16 +52,6 @@ def initialize(settings: Settings, *, safe: str | None, new_safe: bool, report: 
     except BaseException:  # an interrupt, too, must leave nothing half-done
         _abandon(settings.home, existed=existed)
         raise
-
-
-def _load_fitting_catalog(source: Path, *, mode: str) -> Catalog:
-    catalog = load_catalog(source)
-    if mode == "paper" and catalog.chain_id != CHAIN_ID:
-        raise ConfigurationInvalid(
-            f"strategies {source}: chain_id is {catalog.chain_id}, the local chain of mode paper is {CHAIN_ID}; "
-            "correct it, or set AUTOFI_MODE and AUTOFI_RPC_URL for another chain"
-        )
-    return catalog
 
 
 def _make_home(home: Path) -> None:
@@ -76,6 +69,11 @@ def _make_home(home: Path) -> None:
 def _upgrade(settings: Settings, *, changes_account: bool) -> str:
     if changes_account:
         raise ConfigurationInvalid(f"{settings.home} already has an account; use another AUTOFI_HOME for another Safe")
+    if settings.mode == "paper" and not PaperChain.exists(settings.home):
+        raise ConfigurationInvalid(
+            f"{settings.home} lost its local chain, and a new one would not fit its records; "
+            "choose another home, or remove this one and run `autofi init`"
+        )
     open_database(settings.database, upgrade=True).close()
     return load_catalog(settings.strategies_path).account
 

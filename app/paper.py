@@ -13,12 +13,13 @@ from pydantic import ValidationError
 
 from app.paper_node import PaperNode
 from app.warmup import WARMUP_DAYS, warm_up
-from chain.anvil import NodeRpc
+from chain.anvil import CHAIN_ID, NodeRpc
 from chain.scenario import Scenario
 from chain.world import prepare_world
 from chain.world_manifest import Manifest
 from chain.world_state import EXTRA_FOLDER, MANIFEST_FILE, STATE_FILE
 from domain.errors import ConfigurationInvalid
+from domain.market import Catalog
 
 FOLDER: Final = "paper"
 USED_FILE: Final = "last-used"
@@ -94,6 +95,15 @@ class PaperChain:
         state = self.folder / STATE_FILE
         clock = ("--timestamp", str(_head_time(state) + 1))
         return ("--state", str(state), "--state-interval", "5", *clock, "--order", "fifo")
+
+
+def require_local_chain(catalog: Catalog, source: Path) -> None:
+    """Raises ConfigurationInvalid when the catalog, read from source, describes another chain than paper mode's."""
+    if catalog.chain_id != CHAIN_ID:
+        raise ConfigurationInvalid(
+            f"strategies {source}: chain_id is {catalog.chain_id}, the local chain of mode paper is {CHAIN_ID}; "
+            "correct it, or set AUTOFI_MODE and AUTOFI_RPC_URL for another chain"
+        )
 
 
 def _read_manifest(file: Path) -> Manifest:

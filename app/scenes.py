@@ -26,10 +26,15 @@ SCENES: Final[Mapping[str, tuple[str, Callable[[Scenario], None]]]] = {
 }
 
 
-def play(market: Scenario, scene: str) -> str:
-    """Returns what happened. Raises ConfigurationInvalid for an unknown scene."""
+def require_scene(scene: str) -> None:
+    """Raises ConfigurationInvalid for an unknown one."""
     if scene not in SCENES:
         raise ConfigurationInvalid(f"scene {scene!r} is unknown; scenes: {', '.join(SCENES)}")
+
+
+def play(market: Scenario, scene: str) -> str:
+    """Returns what happened. Raises ConfigurationInvalid for an unknown scene."""
+    require_scene(scene)
     story, act = SCENES[scene]
     act(market)
     return story

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from app.settings import DATABASE_FILE, Settings
+from domain.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
     from domain.run import Verification
@@ -18,7 +19,6 @@ EXPORT_LIMIT: Final = 10_000_000
 def verify_journal(settings: Settings) -> Verification:
     """Walk every link. Raises ConfigurationInvalid or StoreUnavailable."""
     if settings.database_url is None:
-        from domain.errors import ConfigurationInvalid
         from memory.journal_verify import verify_file
 
         file = settings.home / DATABASE_FILE
@@ -33,6 +33,8 @@ def verify_journal(settings: Settings) -> Verification:
 
 def export_journal(journal: SqlJournal, target: Path) -> int:
     """One JSON object a line: the entry's fields and its body. Returns how many; the file appears whole or not."""
+    if not target.parent.is_dir():
+        raise ConfigurationInvalid(f"export {target}: the folder {target.parent} does not exist; make it first")
     entries = journal.entries(limit=EXPORT_LIMIT)
     draft = target.with_name(f"{target.name}.draft")
     try:

@@ -17,7 +17,7 @@ os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # langgraph reads it 
 
 from app.clock import ChainClock, SystemClock
 from app.exclusive import Turn
-from app.paper import OPERATOR_KEY, PaperChain
+from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
 from app.settings import Settings, load_catalog, load_policy, load_settings
 from app.shadow import RefusingSigner
 from app.stores import Stores, make_stores, require_home
@@ -99,6 +99,8 @@ def make_dependencies(
     on_step: Step = lambda _: None,
 ) -> Dependencies:
     catalog, policy = load_catalog(settings.strategies_path), load_policy(settings.policy_path)
+    if paper is not None:
+        require_local_chain(catalog, settings.strategies_path)
     client = _make_client(settings, catalog, paper=paper, report=report)
     clock: Clock = ChainClock(client) if paper is not None else SystemClock()
     simulator, signer = BatchSimulator(client, catalog, AccountReads(catalog)), make_signer(settings, catalog)

@@ -108,7 +108,10 @@ class Database:
         except IntegrityError as error:
             raise InvariantBroken(f"database {self.name} refused a row: {error.orig}") from error
         except (DBAPIError, sqlite3.Error, PoolTimeout) as error:
-            raise StoreUnavailable(f"database {self.name} failed: {getattr(error, 'orig', error)}") from error
+            cause = getattr(error, "orig", error)
+            # The driver's own subclasses stand for a lock or a full disk; the bare class is a damaged file.
+            fix = "; the file is damaged: restore it from a backup" if type(cause) is sqlite3.DatabaseError else ""
+            raise StoreUnavailable(f"database {self.name} failed: {cause}{fix}") from error
         except StatementError as error:
             raise (error.orig if isinstance(error.orig, AutofiError) else error) from error
         except (ValueError, InvalidOperation) as error:

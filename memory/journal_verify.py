@@ -24,7 +24,8 @@ def verify_file(file: Path) -> Verification:
             head = _head(connection)
             return verification(walk(_links(connection), start=genesis(Book.JOURNAL), head=head, anchor=anchor))
     except sqlite3.Error as error:
-        raise StoreUnavailable(f"database {file} cannot be read: {error}") from error
+        fix = "; the file is damaged: restore it from a backup" if type(error) is sqlite3.DatabaseError else ""
+        raise StoreUnavailable(f"database {file} cannot be read: {error}{fix}") from error
 
 
 def _head(connection: sqlite3.Connection) -> Head | None:

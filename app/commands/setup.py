@@ -103,10 +103,11 @@ def chain_play(
 ) -> None:
     """Make something happen on the local chain: a day passes, a peg breaks, a feed stalls, gas spikes..."""
     from app.paper import PaperChain
-    from app.scenes import SCENES, play
+    from app.scenes import SCENES, play, require_scene
     from app.settings import load_settings
 
     if scene is None:
         print_table("scenes", ("scene", "what happens"), [(name, story) for name, (story, _) in SCENES.items()])
         return
+    require_scene(scene)  # before a chain is started for nothing
     say(play(PaperChain.of(load_settings(home=home).home).scenario(), scene))
