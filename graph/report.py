@@ -13,7 +13,7 @@ from domain.errors import (
     Unavailable,
 )
 from domain.plan import Candidate
-from domain.run import RunRecord, RunStatus, Workflow
+from domain.run import AgentDecision, RunRecord, RunStatus, Workflow
 from domain.stages import AgentTrace
 from domain.verdict import Verdict
 from graph.dependencies import Dependencies
@@ -67,6 +67,11 @@ def compose_record(state: State, dependencies: Dependencies, *, error: AutofiErr
 def _traces(state: State) -> tuple[AgentTrace, ...]:
     stages = (state.get("selection"), state.get("assessment"), state.get("proposal"))
     return tuple(stage.trace for stage in stages if stage is not None and stage.trace is not None)
+
+
+def _last_decision(state: State) -> AgentDecision | None:
+    traces = _traces(state)
+    return traces[-1].decision if traces else None
 
 
 def _candidates(state: State) -> tuple[Candidate, ...]:
@@ -126,6 +131,8 @@ def summarize(state: State, error: AutofiError | None = None) -> str:
 def _summary_before_guard(state: State, status: RunStatus) -> str:
     if status is RunStatus.UNCHANGED:
         return "inputs equal the last run's: no model was called"
+    if (last := _last_decision(state)) is not None and last.is_by_rule:
+        return last.reason  # a static sentence of ours: no model spoke
     if status is RunStatus.REFUSED:
         return "the approval was refused or expired"
     if status is RunStatus.VETOED:
