@@ -10,7 +10,7 @@ from app.settings import DATABASE_FILE, Settings
 from domain.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
-    from domain.run import Verification
+    from domain.journal import Verification
     from memory.journal import SqlJournal
 
 EXPORT_LIMIT: Final = 10_000_000

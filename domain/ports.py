@@ -9,11 +9,12 @@ from typing import Protocol
 
 from pydantic import Field
 
+from domain.journal import JournalEntry, Verification
 from domain.market import MarketHistory, MarketSnapshot, QuotedSwap, RateObservation
 from domain.plan import RebalancePlan
 from domain.policy import BudgetLimits
 from domain.portfolio import Portfolio
-from domain.run import AgentName, JournalEntry, RunRecord, RunRequest, RunStatus, Verification
+from domain.run import AgentName, RunRecord, RunRequest, RunStatus
 from domain.transaction import (
     FeeQuote,
     Intent,

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from domain.digest import GENESIS, digest_of
+from domain.digest import digest_of
 from domain.plan import Candidate, RebalancePlan
 from domain.risk import RiskReport
 from domain.transaction import BalanceDelta, Receipt, SimulationReport
@@ -149,42 +149,3 @@ class RunRecord(Value):
 
     def digest(self) -> str:
         return digest_of(self, domain="autofi-run-v1")
-
-
-class JournalEntry(Value):
-    """A link of the hash chain. `entry_hash` covers every other field, the previous hash included."""
-
-    sequence: int = Field(ge=1)
-    recorded_at: UtcDatetime
-    kind: Slug
-    subject: str = Field(max_length=120)
-    body_digest: Digest
-    """sha256 of the body's canonical JSON, which is stored beside it."""
-    previous_hash: Digest
-    entry_hash: Digest
-
-    @staticmethod
-    def hash_of(
-        *, sequence: int, recorded_at: UtcDatetime, kind: str, subject: str, body_digest: str, previous: str
-    ) -> str:
-        return digest_of(
-            {
-                "body_digest": body_digest,
-                "kind": kind,
-                "previous_hash": previous,
-                "recorded_at": recorded_at.isoformat(),
-                "sequence": str(sequence),
-                "subject": subject,
-            },
-            domain="autofi-journal-v1",
-        )
-
-
-class Verification(Value):
-    """Result of walking the chain: how many links hold, or the first that does not and why."""
-
-    is_verified: bool
-    entries: int
-    head: Digest = GENESIS
-    broken_sequence: int | None = None
-    problem: str | None = None

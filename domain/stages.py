@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from domain.journal import JournalEntry
 from domain.market import Forecast
 from domain.plan import Candidate, RebalancePlan
 from domain.portfolio import Portfolio
 from domain.risk import RiskReport
-from domain.run import AgentDecision, JournalEntry, ModelCall, RiskEvent, RunStatus, ToolCall, Workflow
+from domain.run import AgentDecision, ModelCall, RiskEvent, RunStatus, ToolCall, Workflow
 from domain.transaction import BalanceDelta, Receipt, SimulationReport
 from domain.units import Digest, Ratio, Slug, Value
 from domain.verdict import Economics, Verdict

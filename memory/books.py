@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from domain.digest import sha256_hex
 from domain.errors import InvariantBroken, StoreUnavailable
-from domain.run import JournalEntry
+from domain.journal import JournalEntry
 from memory.hash_chain import Book, Head, Link, Walk, genesis, walk
 from memory.tables import book_entries, book_heads, moment_text
 

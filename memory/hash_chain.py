@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from domain.digest import GENESIS, sha256_hex
-from domain.run import JournalEntry, Verification
+from domain.journal import JournalEntry, Verification
 
 
 class Book(StrEnum):

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, select
 
 from domain.digest import sha256_hex
 from domain.errors import StoreUnavailable, UnknownSubject
+from domain.journal import JournalEntry, Verification
 from domain.ports import Journal
-from domain.run import JournalEntry, Verification
 from memory import books
 from memory.database import Database
 from memory.hash_chain import Book, verification

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from domain.errors import StoreUnavailable
-from domain.run import Verification
+from domain.journal import Verification
 from memory.anchor import Anchor, anchor_path
 from memory.hash_chain import Book, Head, Link, genesis, verification, walk
 

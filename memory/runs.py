@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from domain.digest import canonical_json
 from domain.errors import InvariantBroken, UnknownSubject
+from domain.journal import JournalEntry
 from domain.ports import RunStore
-from domain.run import JournalEntry, RunRecord, RunRequest, RunStatus
+from domain.run import RunRecord, RunRequest, RunStatus
 from domain.units import UtcDatetime, Value
 from memory import books
 from memory.database import Database

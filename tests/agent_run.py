@@ -9,12 +9,13 @@ from typing import cast
 
 from domain.digest import sha256_hex
 from domain.errors import StaleOrDisputed
+from domain.journal import JournalEntry
 from domain.market import Catalog, MarketSnapshot, QuotedSwap, StrategyKind
 from domain.plan import Candidate
 from domain.policy import Policy
 from domain.portfolio import Portfolio
 from domain.ports import AgentModel, BudgetLedger, Journal, MarketReader, RunStore
-from domain.run import JournalEntry, RiskEvent, RunRecord, RunRequest, Trigger, Workflow
+from domain.run import RiskEvent, RunRecord, RunRequest, Trigger, Workflow
 from domain.stages import Observation
 from domain.units import scale_down_bps, to_base_units, value_usd
 from domain.verdict import BudgetState

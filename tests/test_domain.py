@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from domain.digest import canonical_json, digest_of
 from domain.errors import StaleOrDisputed, UnknownSubject
+from domain.journal import JournalEntry
 from domain.market import Catalog, DailySeries, MarketHistory
 from domain.policy import is_unlimited
 from domain.portfolio import net_asset_value_usd, value_holdings
-from domain.run import JournalEntry, RunStatus
+from domain.run import RunStatus
 from domain.stages import Assessment
 from domain.transaction import BalanceDelta, FeeQuote, Receipt
 from tests.builders import (

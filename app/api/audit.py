@@ -11,7 +11,8 @@ from app.api.runs import RunIdPath
 from app.api.schemas import AuditEntry
 from app.api.serving import Served
 from domain.errors import UnknownSubject
-from domain.run import JournalEntry, RunRecord, Verification
+from domain.journal import JournalEntry, Verification
+from domain.run import RunRecord
 from memory.journal import SqlJournal
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from domain.journal import JournalEntry
 from domain.policy import Policy
-from domain.run import JournalEntry, RunStatus, Workflow
+from domain.run import RunStatus, Workflow
 from domain.units import Digest, Slug, Value
 
 MAX_QUESTION_CHARACTERS = 2_000
