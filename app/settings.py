@@ -6,14 +6,16 @@ import difflib
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import ConfigurationInvalid
-from domain.market import Catalog
-from domain.policy import Policy
+
+if TYPE_CHECKING:
+    from domain.market import Catalog
+    from domain.policy import Policy
 
 CONFIG_DIRECTORY: Final = Path(__file__).parent.parent / "config"
 DATABASE_FILE: Final = "autofi.db"
@@ -86,11 +88,15 @@ def load_settings(**overrides: object) -> Settings:
 
 def load_policy(path: Path) -> Policy:
     """Limits from TOML. Raises ConfigurationInvalid naming the key, the limit and the fix."""
+    from domain.policy import Policy
+
     return _load(path, Policy, what="policy")
 
 
 def load_catalog(path: Path) -> Catalog:
     """Tokens, strategies, venues and contracts from TOML. Raises ConfigurationInvalid."""
+    from domain.market import Catalog
+
     return _load(path, Catalog, what="strategies")
 
 
