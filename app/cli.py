@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +11,7 @@ from app.commands import audit, chat, control, policy, runs, setup
 from app.console import ERROR_EXIT, print_error
 from domain.errors import AutofiError
 
+INTERRUPTED_EXIT: Final = 130  # 128 and the number of SIGINT, as shells have it
 HELP = """A treasury agent for DeFi: agents decide, hard guards refuse, money moves, the audit trail proves it.
 
 Start with `autofi demo`: everything at once, offline, in a minute. Then `autofi init`, `autofi run`, `autofi status`.
@@ -54,6 +55,7 @@ def main() -> None:
     except OSError as error:  # a full disk, a folder that may not be written
         print_error(f"{error.filename or 'the system'}: {error.strerror}; nothing further was done")
         sys.exit(ERROR_EXIT)
-    except KeyboardInterrupt:
-        print_error("interrupted; `autofi run --resume RUN` continues an open run")
-        sys.exit(130)
+    except SystemExit as ending:  # typer makes one of Ctrl-C, too
+        if ending.code == INTERRUPTED_EXIT:
+            print_error("interrupted; `autofi run --resume RUN` continues an open run")
+        raise
