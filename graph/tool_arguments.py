@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from typing import Annotated, Final, NoReturn
 
@@ -102,13 +103,19 @@ def _refuse_unoffered(arguments: Arguments, choices: Choices) -> ToolRefusal | N
 
 def offered_schema(schema: type[Arguments], choices: Choices) -> str:
     """The JSON schema shown to a model: offered ids as enums, reduced to what strict endpoints accept."""
-    document = {"required": [], **schema.model_json_schema()}
+    document = {"required": [], **json.loads(_json_schema(schema))}
     for field, offered in choices.items():
         properties = document["properties"][field]
         target = properties.get("items", properties)
         if offered:
             target["enum"] = list(offered)
     return json.dumps(_reduced(document), separators=(",", ":"))
+
+
+@cache
+def _json_schema(schema: type[Arguments]) -> str:
+    """As text, so that nobody changes what the next agent is offered."""
+    return json.dumps(schema.model_json_schema())
 
 
 def _reduced(schema: Mapping[str, object]) -> dict[str, object]:
