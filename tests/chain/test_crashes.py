@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from app.initialize import initialize
 from app.paper import PaperChain
 from app.settings import Settings
 from app.stores import Stores, open_stores
@@ -24,7 +20,7 @@ from domain.run import RunRecord, RunStatus
 from domain.transaction import IntentStatus
 from domain.units import value_usd
 from domain.verdict import TradingState
-from tests.chain import crash_driver
+from tests.processes import DEADLINE_SECONDS, Command, die_at
 from tests.repository import ROOT
 
 pytestmark = pytest.mark.chain
@@ -39,24 +35,11 @@ STEPS = (
     "after_receipt_before_persist",
 )
 RUN = "run-crash"
-DEADLINE_SECONDS = 60
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([crash_driver.__name__])
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory, world_cache: Path) -> Settings:
-    """A home whose chain is stopped: state is files, so that a copy is a home of its own."""
-    settings = Settings(home=tmp_path_factory.mktemp("crashes") / "home", cache=world_cache)
-    initialize(settings, safe=None, new_safe=False, report=lambda _: None)
-    return settings
 
 
 @pytest.fixture
-def settings(prepared: Settings, tmp_path: Path) -> Iterator[Settings]:
-    home = Path(shutil.copytree(prepared.home, tmp_path / "home"))
-    yield prepared.model_copy(update={"home": home})
-    PaperChain.of(home).stop()
+def settings(home: Path, world_cache: Path) -> Settings:
+    return Settings(home=home, cache=world_cache)
 
 
 def nonce(settings: Settings) -> int:
@@ -69,24 +52,15 @@ def nonce(settings: Settings) -> int:
 
 
 def die(settings: Settings, point: str) -> None:
-    process = PROCESSES.Process(target=crash_driver.die_at, args=(settings, RUN, point))
-    process.start()
-    process.join(DEADLINE_SECONDS)
-    assert process.exitcode == -signal.SIGKILL, f"the run went past {point} with {process.exitcode}"
+    assert die_at(point, run_id=RUN, settings=settings) == -signal.SIGKILL, f"the run went past {point}"
 
 
 def resume(settings: Settings, *, times: int = 1) -> list[str]:
     """What that many processes printed that resumed the run at the same time."""
-    outputs = [settings.home.parent / f"resumed-{index}" for index in range(times)]
-    arguments = ["run", "--resume", RUN]
-    processes = [PROCESSES.Process(target=crash_driver.run_command, args=(settings, arguments, o)) for o in outputs]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(DEADLINE_SECONDS)
-    texts = [output.read_text() for output in outputs]
-    assert [process.exitcode for process in processes] == [0] * times, texts
-    return texts
+    commands = [Command("run", "--resume", RUN, AUTOFI_HOME=settings.home) for _ in range(times)]
+    answers = [command.wait() for command in commands]
+    assert [answer.exit_code for answer in answers] == [0] * times, answers
+    return [answer.stdout for answer in answers]
 
 
 def assert_one_effect(settings: Settings, *, nonce_before: int) -> None:
