@@ -71,7 +71,7 @@ class Stopwatch:
 
 
 def overhead_figures() -> list[Figure]:
-    rounds = [_round() for _ in range(WARMUP_ROUNDS + ROUNDS)][WARMUP_ROUNDS:]
+    rounds = [measure_round() for _ in range(WARMUP_ROUNDS + ROUNDS)][WARMUP_ROUNDS:]
     overhead = statistics.median(each.overhead for each in rounds) * 1e3
     ratio = statistics.median(each.overhead / each.bare for each in rounds)
     whole, mathematics, bare = (statistics.median(column) * 1e3 for column in zip(*rounds, strict=True))
@@ -86,7 +86,7 @@ def overhead_figures() -> list[Figure]:
     ]
 
 
-def _round() -> Round:
+def measure_round() -> Round:
     with tempfile.TemporaryDirectory(prefix="autofi-bench-") as folder:
         whole, mathematics = _decide(Path(folder))
         return Round(whole, mathematics, bare=_walk_bare(Path(folder)))
@@ -95,7 +95,7 @@ def _round() -> Round:
 def _decide(folder: Path) -> tuple[float, float]:
     treasury = Treasury(folder)
     try:
-        with _mathematics_timed() as stopwatch:
+        with mathematics_timed() as stopwatch:
             start = time.process_time()
             status = treasury.conductor.start(treasury.request())
             whole = time.process_time() - start
@@ -107,7 +107,7 @@ def _decide(folder: Path) -> tuple[float, float]:
 
 
 @contextmanager
-def _mathematics_timed() -> Iterator[Stopwatch]:
+def mathematics_timed() -> Iterator[Stopwatch]:
     """A clock around every function of the pure packages, at the names by which `graph` calls it."""
     stopwatch = Stopwatch()
     found = [

@@ -85,7 +85,7 @@ def _idle_memory(home: Path) -> float:
     try:
         _await_live(process, f"http://127.0.0.1:{port}/v1/health/live")
         time.sleep(IDLE_SECONDS)
-        return _resident_mib(process.pid)
+        return resident_mib(process.pid)
     finally:
         process.terminate()
         process.wait(timeout=BOOT_SECONDS)
@@ -103,7 +103,7 @@ def _await_live(process: subprocess.Popen[bytes], url: str) -> None:
     raise ExecutionFailed(f"autofi serve did not answer at {url} within {BOOT_SECONDS:.0f} s")
 
 
-def _resident_mib(pid: int) -> float:
+def resident_mib(pid: int) -> float:
     """VmRSS of Linux; elsewhere `ps` says the same."""
     status = Path(f"/proc/{pid}/status")
     if status.exists():
