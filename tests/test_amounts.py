@@ -6,7 +6,7 @@ import pytest
 
 from domain.market import MarketSnapshot
 from domain.portfolio import Portfolio
-from domain.transaction import IntentStatus
+from domain.transaction import IntentStatus, SignedTransaction
 from domain.units import UINT256_MAX
 from memory.checkpoint_serializer import StrictSerializer
 from memory.database import open_database
@@ -61,6 +61,8 @@ def test_a_receipts_amounts_survive_sql(database):
     largest = receipt.model_copy(update={"effective_gas_price_wei": UINT256_MAX})
 
     journal.plan(market.started[plan.batch_digest()].model_copy(update={"status": IntentStatus.PLANNED}))
+    journal.assign_nonce(plan.batch_digest(), nonce=0)
+    journal.store_signed(plan.batch_digest(), SignedTransaction(raw="0x02", transaction_hash=receipt.transaction_hash))
     journal.store_receipt(largest)
 
     assert journal.receipt(plan.batch_digest()) == largest
