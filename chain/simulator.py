@@ -20,9 +20,9 @@ from domain.units import UINT256_MAX
 
 # The next block's time: at the head's own time nothing has accrued yet and gas comes out too low.
 SLOT_SECONDS: Final = 12
-# 3/2: the limit must hold gas before refunds, at most 1/5 of it (EIP-3529), and nested calls keep back 1/64 (EIP-150).
-GAS_MARGIN_NUMERATOR: Final = 3
-GAS_MARGIN_DENOMINATOR: Final = 2
+# The limit must hold gas before refunds, at most 1/5 of it (EIP-3529), and nested calls keep back 1/64 (EIP-150).
+NEEDED_GAS_TENTHS: Final = 13
+WANTED_GAS_TENTHS: Final = 15
 
 
 class BatchSimulator(Simulator):
@@ -44,7 +44,7 @@ class BatchSimulator(Simulator):
         return self._report(plan, head, batch, sorted(watched), results)
 
     def quote_fees(self, plan: RebalancePlan) -> FeeQuote:
-        """Fees for the next blocks. Raises SimulationFailed when the bytes revert."""
+        """Fees for the next blocks, within the plan's cap while the gas suffices. A revert raises SimulationFailed."""
         head = self._client.header()
         request = self._request(plan)
         (batch,) = self._client.simulate_v1([request], head=head, seconds=SLOT_SECONDS)
@@ -53,9 +53,11 @@ class BatchSimulator(Simulator):
                 f"batch {plan.batch_digest()} at block {head.number}: {self._failure(request, head)}"
             )
         tip_wei = self._client.priority_fee_wei()
+        price_wei = 2 * head.base_fee_wei + tip_wei
+        wanted, needed = (-(-batch.gas_used * tenths // 10) for tenths in (WANTED_GAS_TENTHS, NEEDED_GAS_TENTHS))
         return FeeQuote(
-            gas_limit=-(-batch.gas_used * GAS_MARGIN_NUMERATOR // GAS_MARGIN_DENOMINATOR),
-            max_fee_per_gas_wei=2 * head.base_fee_wei + tip_wei,
+            gas_limit=max(needed, min(wanted, plan.fee_cap_wei // price_wei)),
+            max_fee_per_gas_wei=price_wei,
             max_priority_fee_per_gas_wei=tip_wei,
         )
 

@@ -18,6 +18,8 @@ from tools.costs import NATIVE_DECIMALS, break_even_days, gas_cost_usd, gas_unit
 FEE_HEADROOM_NUMERATOR: Final = 3
 FEE_HEADROOM_DENOMINATOR: Final = 2
 """The fee cap is half above the estimate: base fees move between proposal, approval and sending."""
+EXIT_HEADROOM: Final = 4
+"""What an exit's cap is above that: it must hold through a base fee that jumps while others run for the door."""
 
 
 def quote_swaps(moves: Sequence[Move], market: MarketReader) -> dict[int, int]:
@@ -34,13 +36,15 @@ def quote_swaps(moves: Sequence[Move], market: MarketReader) -> dict[int, int]:
 def fee_cap_wei(
     moves: Sequence[Move], *, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy, is_exit: bool
 ) -> int:
-    """The estimate with headroom, rounded up; never above the policy's gas price and cost unless it is an exit."""
+    """The estimate with headroom, rounded up. An exit's is wide, and the policy's limits do not bound it."""
     gas, limits = gas_units(move.kind for move in moves), policy.economics
     gas_price_wei = 2 * snapshot.base_fee_wei + snapshot.priority_fee_wei
     if not is_exit and isinstance(limits.max_gas_price_wei, Decimal):
         gas_price_wei = min(gas_price_wei, int(limits.max_gas_price_wei))
     cap = -(-gas * gas_price_wei * FEE_HEADROOM_NUMERATOR // FEE_HEADROOM_DENOMINATOR)
-    if is_exit or not isinstance(limits.max_gas_cost_usd, Decimal):
+    if is_exit:
+        return EXIT_HEADROOM * cap
+    if not isinstance(limits.max_gas_cost_usd, Decimal):
         return cap
     affordable = divide(limits.max_gas_cost_usd, _native_price_usd(snapshot, catalog))
     return min(cap, to_base_units(affordable, NATIVE_DECIMALS))

@@ -270,6 +270,18 @@ def test_fees_cover_the_batch_with_a_margin(execution):
     assert fees.max_fee_per_gas_wei == 2 * head.base_fee_wei + fees.max_priority_fee_per_gas_wei
 
 
+@pytest.mark.parametrize(("cap_tenths", "limit_tenths"), [(20, 15), (14, 14), (10, 13)])
+def test_the_gas_limit_shrinks_to_the_plan_s_cap_but_never_below_what_is_needed(execution, cap_tenths, limit_tenths):
+    plan = execution.rebalance()
+    gas_used = execution.simulator.simulate(plan).report.gas_used
+    price_wei = execution.simulator.quote_fees(plan).max_fee_per_gas_wei
+    capped = plan.model_copy(update={"fee_cap_wei": gas_used * cap_tenths // 10 * price_wei})
+
+    fees = execution.simulator.quote_fees(capped)
+
+    assert fees.gas_limit == pytest.approx(gas_used * limit_tenths / 10, abs=1)
+
+
 def test_a_reverting_batch_has_no_fees(execution):
     plan = execution.make_plan(execution.supply("dai", 10**30))
 
