@@ -206,22 +206,3 @@ def why_no_own_network() -> str:
         return f"{missing[0]} is absent"
     tried = subprocess.run([*ALONE, "true"], capture_output=True, text=True, timeout=10, check=False)
     return "" if tried.returncode == 0 else tried.stderr.strip() or f"unshare ended with {tried.returncode}"
-
-
-def test_keeping_a_demo_never_touches_what_is_there(tmp_path, world_cache):
-    kept = tmp_path / "kept"
-    kept.mkdir()
-
-    done = subprocess.run(
-        [sys.executable, "-m", "app", "demo", "--keep", str(kept)],
-        cwd=ROOT,
-        env={**os.environ, "AUTOFI_CACHE": str(world_cache)},
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
-
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.strip() == f"error: --keep {kept}: exists already; name a new directory"
-    assert list(kept.iterdir()) == []
