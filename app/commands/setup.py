@@ -11,7 +11,10 @@ from app.console import print_json, print_table, progress, say
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="State directory (AUTOFI_HOME).")]
 
-chain_commands = typer.Typer(help="The local chain of paper mode: start, stop, play a scenario.", no_args_is_help=True)
+chain_commands = typer.Typer(
+    help="The local chain of paper mode. After an hour without a command its price feeds report again.",
+    no_args_is_help=True,
+)
 
 
 def demo(
