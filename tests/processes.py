@@ -24,7 +24,9 @@ from app.cli import main
 from app.settings import Settings
 from app.wiring import new_request, open_application
 from domain.run import Trigger, Workflow
+from tests.network import block_network
 
+block_network()  # for the fork server and all that it forks; a test's own hook ends with its process
 DEADLINE_SECONDS = 60
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__])
