@@ -1,10 +1,11 @@
-"""The trading state with its history; whatever cannot be read, or was rolled back, is HALTED."""
+"""The trading state with its history, also in the journal; whatever cannot be read, or was rolled back, is HALTED."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from pydantic import Field
 from sqlalchemy import Connection
@@ -17,6 +18,8 @@ from domain.verdict import TradingState
 from memory import books
 from memory.database import Database
 from memory.hash_chain import Book, Link, genesis, walk
+
+JOURNAL_KIND: Final = "trading_state"
 
 
 class TradingStateChange(Value):
@@ -39,8 +42,16 @@ class SqlTradingStateStore(TradingStateStore):
         return TradingState.HALTED if problem is not None or not changes else changes[-1].state
 
     def write(self, state: TradingState, *, by: str, reason: str, at: datetime) -> None:
-        with self._database.writing() as connection:
-            _append(connection, TradingStateChange(state=state, by=by, reason=reason, at=at))
+        """Raises StoreUnavailable or InvariantBroken when the journal cannot take it; a halt is written even then."""
+        change = TradingStateChange(state=state, by=by, reason=reason, at=at)
+        try:
+            with self._database.writing() as connection:
+                _append(connection, change)
+        except AutofiError:
+            if state is not TradingState.HALTED:
+                raise
+            with self._database.writing() as connection:
+                _append_to(connection, Book.TRADING, "state", change)
 
     def start(self, state: TradingState, *, by: str, reason: str, at: datetime) -> None:
         """The first state of a new installation; does nothing where one was ever written."""
@@ -69,8 +80,13 @@ class SqlTradingStateStore(TradingStateStore):
 
 
 def _append(connection: Connection, change: TradingStateChange) -> None:
+    _append_to(connection, Book.TRADING, "state", change)
+    _append_to(connection, Book.JOURNAL, JOURNAL_KIND, change)
+
+
+def _append_to(connection: Connection, book: Book, kind: str, change: TradingStateChange) -> None:
     body = canonical_json({"by": change.by, "reason": change.reason})
-    books.append(connection, Book.TRADING, kind="state", subject=change.state, body=body, at=change.at)
+    books.append(connection, book, kind=kind, subject=change.state, body=body, at=change.at)
 
 
 def _change(link: Link) -> TradingStateChange:

@@ -118,7 +118,7 @@ def test_an_edited_journal_is_broken_at_its_entry(settings: Settings) -> None:
     found = finding_of(settings, "journal")
 
     assert not found.is_healthy
-    assert found.observed.startswith("broken at entry 1")
+    assert found.observed.startswith("broken at entry 2")
 
 
 def test_a_lost_anchor_makes_budgets_and_trading_state_untrusted(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -9,8 +10,10 @@ from datetime import timedelta
 
 import pytest
 
+from domain.errors import StoreUnavailable
 from domain.verdict import TradingState
 from memory.database import open_database
+from memory.journal import SqlJournal
 from memory.trading_state import SqlTradingStateStore, TradingStateChange
 from tests.builders import NOW
 
@@ -64,6 +67,31 @@ def test_every_change_is_kept_with_who_why_and_when(store):
         TradingStateChange(state=TradingState.ACTIVE, by="alice", reason="a test", at=NOW),
         TradingStateChange(state=TradingState.HALTED, by="alice", reason="a test", at=NOW + timedelta(minutes=1)),
     )
+
+
+def test_every_change_is_in_the_journal_too(database, store):
+    store.start(TradingState.ACTIVE, by="init", reason="paper mode", at=NOW)
+    write(store, TradingState.HALTED, minutes=1)
+
+    journal = SqlJournal(database)
+
+    assert [(entry.kind, entry.subject) for entry in journal.entries()] == [
+        ("trading_state", "active"),
+        ("trading_state", "halted"),
+    ]
+    assert json.loads(journal.body(2)) == {"by": "alice", "reason": "a test"}
+    assert journal.verify().is_verified
+
+
+def test_a_journal_that_takes_no_entry_takes_no_resume_but_never_stops_a_halt(store, tmp_path):
+    write(store, TradingState.ACTIVE)
+    write_directly(tmp_path, "DELETE FROM book_heads WHERE book = 'journal'")
+
+    write(store, TradingState.HALTED, minutes=1)
+    with pytest.raises(StoreUnavailable, match="book journal has no head row"):
+        write(store, TradingState.ACTIVE, minutes=2)
+
+    assert [change.state for change in store.history()] == [TradingState.ACTIVE, TradingState.HALTED]
 
 
 @pytest.mark.parametrize(
