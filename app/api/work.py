@@ -135,6 +135,8 @@ class RunQueue:
     def _walk(self, run_id: str, walk: Callable[[], RunStatus]) -> None:
         """What the conductor could not record itself. Unknown trouble halts: we cannot tell what is still true."""
         try:
+            if self._application.paper is not None:
+                self._application.paper.keep_alive()
             walk()
         except AutofiError as error:
             self._note(run_id, str(error), halts=must_halt(error))
