@@ -52,6 +52,8 @@ class SqlApprovalStore(ApprovalStore):
         with self._database.writing() as connection:
             known = _require(connection, batch_digest)
             self._require_answerable(known, answered_by=answered_by, role=role, at=at)
+            if approved:  # a refusal only tightens: whoever asked may take it back
+                self._require_four_eyes_of(known, answered_by=answered_by)
             answer = {"status": status, "answered_by": answered_by, "role": role}
             _update(connection, batch_digest, {**answer, "answered_at": at})
             return known.model_copy(update=answer)
@@ -76,8 +78,13 @@ class SqlApprovalStore(ApprovalStore):
             raise ApprovalRefused(f"wrong_role: approval {digest} needs role {APPROVER}, got {role!r}")
         if not answered_by.strip():
             raise ApprovalRefused(f"unnamed: approval {digest} needs the name of the person who answers")
+
+    def _require_four_eyes_of(self, known: Approval, *, answered_by: str) -> None:
         if self._requires_four_eyes and _same_person(answered_by, known.requested_by):
-            raise ApprovalRefused(f"four_eyes: approval {digest} was requested by {known.requested_by}, who answers it")
+            raise ApprovalRefused(
+                f"four_eyes: approval {known.batch_digest} was requested by {known.requested_by}, who approves it; "
+                "another person must answer: --as NAME"
+            )
 
 
 def _same_person(one: str, other: str) -> bool:

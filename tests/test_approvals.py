@@ -144,11 +144,20 @@ def test_only_the_approver_role_may_answer(store, role):
 
 
 @pytest.mark.parametrize("name", ["alice", "Alice", " alice "])
-def test_the_proposer_cannot_answer_where_four_eyes_are_required(store, name):
+def test_the_proposer_cannot_approve_where_four_eyes_are_required(store, name):
     store.request(make_approval())
 
-    with pytest.raises(ApprovalRefused, match=r"^four_eyes: "):
+    with pytest.raises(ApprovalRefused, match=r"^four_eyes: .* another person must answer: --as NAME$"):
         answer(store, by=name)
+
+    assert store.find(DIGEST).status is ApprovalStatus.PENDING
+
+
+def test_the_proposer_may_deny_where_four_eyes_are_required(store):
+    store.request(make_approval())
+
+    assert answer(store, approved=False, by="alice").status is ApprovalStatus.DENIED
+    assert store.find(DIGEST).answered_by == "alice"
 
 
 def test_the_proposer_may_answer_where_four_eyes_are_not_required(database):
