@@ -170,7 +170,10 @@ class ChainClient(ChainReads):
     def _check_chain(self) -> None:
         observed = self._number("eth_chainId", [])
         if observed != self._chain_id:
-            raise ChainUnavailable(f"node {self._rpc.name} is on chain {observed}, expected chain {self._chain_id}")
+            raise ChainUnavailable(
+                f"node {self._rpc.name} is on chain {observed}, expected chain {self._chain_id}; "
+                "correct chain_id in strategies.toml or AUTOFI_RPC_URL"
+            )
 
     def _aggregate(self, calls: Sequence[ReadCall], block_number: int) -> list[ReadResult]:
         data = encode_reads(calls)
