@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from bench.coverage import coverage_figure
+from bench.coverage import coverage_figure, main
 from bench.figures import Figure, table, write_figures
 from tests.repository import PROJECT
 
@@ -36,11 +37,26 @@ def test_table_shows_the_same_rows(tmp_path: Path, capsys: pytest.CaptureFixture
     ]
 
 
-def test_coverage_counts_statements_and_branches_together() -> None:
+def test_coverage_is_the_share_of_branches_and_notes_it_with_statements() -> None:
     totals = {"num_statements": 60, "covered_lines": 57, "num_branches": 40, "covered_branches": 36}
 
     figure = coverage_figure({"totals": totals})
 
-    assert figure.value == 0.93  # (57 + 36) / (60 + 40)
-    assert "branches 0.9000" in figure.note
+    assert figure.value == 0.9  # 36 / 40
+    assert "with statements 0.9300" in figure.note  # (57 + 36) / (60 + 40)
     assert figure.against == PROJECT["tool"]["coverage"]["report"]["fail_under"] / 100
+
+
+@pytest.mark.parametrize(
+    ("covered_branches", "ending"), [(36, nullcontext()), (35, pytest.raises(SystemExit, match="at least 0.9"))]
+)
+def test_too_few_branches_stop_the_build(tmp_path, monkeypatch, covered_branches, ending) -> None:
+    report, target = tmp_path / "coverage.json", tmp_path / "test.json"
+    totals = {"num_statements": 60, "covered_lines": 60, "num_branches": 40, "covered_branches": covered_branches}
+    report.write_text(json.dumps({"totals": totals}))
+    monkeypatch.setattr("sys.argv", ["coverage", str(report), str(target)])
+
+    with ending:
+        main()
+
+    assert target.exists()
