@@ -23,12 +23,14 @@ from app.status import Standing, read_status
 from app.verification import verify_journal
 from app.wiring import Application, new_request, open_application
 from domain.errors import AutofiError, ConfigurationInvalid, InvariantBroken
-from domain.run import RunStatus, Trigger, Workflow
+from domain.run import RunRecord, RunStatus, Trigger, Workflow
 
 APPROVER: Final = "alice"
 TIGHT_THRESHOLD_USD: Final = "10_000"
 SETTLING_RUNS: Final = 5
 """A run may still improve on the last one; after at most so many there is nothing left worth moving."""
+SILENCED: Final = "price_stale"
+"""The one code that act 2's denial must name."""
 FALLING: Final = "usdx"
 NOT_THE_DEMOS: Final = dict.fromkeys(("policy", "strategies", "database_url", "rpc_url", "keystore"))
 """Whatever the environment says about a real portfolio, the demo touches only its own."""
@@ -97,8 +99,16 @@ def _deny(stage: _Stage) -> None:
     _title(2, "DAI demand lifts its rate, but the ETH price feed has gone silent: a guard refuses")
     _play(stage, "dai-demand", "stall-feed")
     with open_application(stage.settings) as application:
-        _expect(application, _run(application), RunStatus.DENIED)
+        run_id = _run(application)
+        _expect(application, run_id, RunStatus.DENIED)
+        _expect_silenced(_record(application, run_id))
         _note_value(stage, application)
+
+
+def _expect_silenced(record: RunRecord) -> None:
+    codes = {denial.code for denial in record.verdict.denials} if record.verdict else set()
+    if codes != {SILENCED}:
+        raise InvariantBroken(f"run {record.request.run_id} must be denied by {SILENCED} alone, got {sorted(codes)}")
 
 
 def _approve(stage: _Stage) -> None:
@@ -127,17 +137,25 @@ def _mitigate(stage: _Stage) -> None:
     with open_application(stage.settings) as application:
         run_id = _run(application)
         _expect(application, run_id, RunStatus.EXECUTED)
-        _show_after(stage, application)
+        standing = _show_after(stage, application)
+        _expect_left(_record(application, run_id), standing)
     _play(stage, "collapse")
     with open_application(stage.settings) as application:
         _say_what_holding_on_had_cost(application, run_id)
 
 
+def _expect_left(record: RunRecord, standing: Standing) -> None:
+    run_id = record.request.run_id
+    if not record.events or record.verdict is None or not record.verdict.is_exit:
+        raise InvariantBroken(f"run {run_id} must be an exit that answers risk events, got {len(record.events)} events")
+    held = [holding.strategy for holding in standing.holdings if holding.token == FALLING and holding.strategy]
+    if held:
+        raise InvariantBroken(f"run {run_id} must leave every {FALLING} position, still held are {held}")
+
+
 def _say_what_holding_on_had_cost(application: Application, run_id: str) -> None:
     dependencies = application.dependencies
-    record, snapshot = dependencies.runs.record(run_id), dependencies.market.snapshot()
-    if record is None:
-        raise InvariantBroken(f"run {run_id} executed and left no record")
+    record, snapshot = _record(application, run_id), dependencies.market.snapshot()
     exited = judge_exit(record, FALLING, snapshot=snapshot, catalog=dependencies.catalog)
     say(
         f"the exit sold {exited.sold_tokens:,.2f} {FALLING.upper()} for {exited.brought_usd:,.2f} USD; at "
@@ -151,8 +169,7 @@ def _skip(stage: _Stage) -> None:
     with open_application(stage.settings) as application:
         run_id = _settle_down(application)
         _expect(application, run_id, RunStatus.UNCHANGED)
-        record = application.dependencies.runs.record(run_id)
-        if record is None or record.model_calls:
+        if _record(application, run_id).model_calls:
             raise InvariantBroken(f"run {run_id} is unchanged and yet called a model")
         say("model calls: 0")
         _note_value(stage, application)
@@ -193,6 +210,13 @@ def _run(application: Application) -> str:
     return request.run_id
 
 
+def _record(application: Application, run_id: str) -> RunRecord:
+    record = application.dependencies.runs.record(run_id)
+    if record is None:
+        raise InvariantBroken(f"run {run_id} ended and left no record")
+    return record
+
+
 def _status(application: Application, run_id: str) -> RunStatus:
     record = application.dependencies.runs.record(run_id)
     return record.status if record is not None else RunStatus.WAITING
@@ -205,8 +229,10 @@ def _expect(application: Application, run_id: str, status: RunStatus) -> None:
         raise InvariantBroken(f"this act must end {status}, run {run_id} is {actual}")
 
 
-def _show_after(stage: _Stage, application: Application) -> None:
-    print_holdings(_note_value(stage, application), "after")
+def _show_after(stage: _Stage, application: Application) -> Standing:
+    standing = _note_value(stage, application)
+    print_holdings(standing, "after")
+    return standing
 
 
 def _note_value(stage: _Stage, application: Application) -> Standing:
