@@ -160,8 +160,9 @@ def _examine_stores(settings: Settings) -> tuple[Finding, ...]:
 def _see_journal(stores: Stores) -> str:
     result = stores.journal.verify()
     if not result.is_verified:
-        raise StoreUnavailable(f"broken at entry {result.broken_sequence}: {result.problem}")
-    return f"verified, {result.entries} entries, head {result.head[:16]}"
+        place = "" if result.broken_sequence is None else f" at entry {result.broken_sequence}"
+        raise StoreUnavailable(f"broken{place}: {result.problem}")
+    return f"verified, {result.entries} entries, {result.artifacts} artifacts, head {result.head[:16]}"
 
 
 def _see_budgets(stores: Stores) -> str:

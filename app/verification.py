@@ -1,4 +1,4 @@
-"""Proving and exporting the journal; the SQLite path loads neither SQLAlchemy nor a model library."""
+"""Proving all records and exporting the journal; the SQLite path loads neither SQLAlchemy nor a model library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXPORT_LIMIT: Final = 10_000_000
 
 
 def verify_journal(settings: Settings) -> Verification:
-    """Walk every link. Raises ConfigurationInvalid or StoreUnavailable."""
+    """Prove all records. Raises ConfigurationInvalid or StoreUnavailable."""
     if settings.database_url is None:
         from memory.journal_verify import verify_file
 

@@ -1,4 +1,4 @@
-"""The links of the audit trail's hash chain, and what a walk along them finds. Verifying needs no more than this."""
+"""The links of the audit trail's hash chain, and what proving all records finds."""
 
 from __future__ import annotations
 
@@ -38,10 +38,16 @@ class JournalEntry(Value):
 
 
 class Verification(Value):
-    """Result of walking the chain: how many links hold, or the first that does not and why."""
+    """Result of proving all records: what holds, or the first that does not and why."""
 
     is_verified: bool
     entries: int
+    """Of the journal; so is the head."""
     head: Digest = GENESIS
+    books: int = 0
+    """Chains that were walked to their end, the journal included."""
+    artifacts: int = 0
+    """Contents that have their digest."""
     broken_sequence: int | None = None
+    """In the book that the problem names; None where it is about an artifact that no run record names."""
     problem: str | None = None

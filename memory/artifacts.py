@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import Final
-
 from sqlalchemy import insert, select
 
 from domain.digest import sha256_hex
-from domain.errors import InvariantBroken, StoreUnavailable, UnknownSubject
+from domain.errors import InvariantBroken, UnknownSubject
 from domain.ports import ArtifactStore
 from memory.database import Database
+from memory.packing import MAX_ARTIFACT_BYTES, pack, unpack
 from memory.tables import artifacts
-
-MAX_ARTIFACT_BYTES: Final = 32 * 1024 * 1024
 
 
 class SqlArtifactStore(ArtifactStore):
@@ -27,7 +23,7 @@ class SqlArtifactStore(ArtifactStore):
         with self._database.reading() as connection:
             if connection.execute(select(artifacts.c.digest).where(artifacts.c.digest == digest)).first():
                 return digest
-        row = {"digest": digest, "size_bytes": len(content), "content": zlib.compress(content, level=6)}
+        row = {"digest": digest, "size_bytes": len(content), "content": pack(content)}
         with self._database.writing() as connection:
             # Looked up again: another process may have put the same content meanwhile.
             if not connection.execute(select(artifacts.c.digest).where(artifacts.c.digest == digest)).first():
@@ -39,15 +35,4 @@ class SqlArtifactStore(ArtifactStore):
             row = connection.execute(select(artifacts.c.content).where(artifacts.c.digest == digest)).one_or_none()
         if row is None:
             raise UnknownSubject(f"artifact {digest} is not stored")
-        return _verified(digest, row.content)
-
-
-def _verified(digest: str, stored: bytes) -> bytes:
-    try:
-        unpacker = zlib.decompressobj()
-        content = unpacker.decompress(stored, MAX_ARTIFACT_BYTES + 1)
-    except (zlib.error, TypeError) as error:
-        raise StoreUnavailable(f"artifact {digest} cannot be decompressed: {error}") from error
-    if sha256_hex(content) != digest:
-        raise StoreUnavailable(f"artifact {digest} holds other content: its sha256 is {sha256_hex(content)}")
-    return content
+        return unpack(digest, row.content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import InvalidOperation
 from pathlib import Path
@@ -70,7 +70,11 @@ class Database:
 
     def anchored(self, book: Book) -> Head | None:
         """What was noted outside the database. Raises StoreUnavailable when the note is lost."""
-        return None if self.anchor is None else self.anchor.read().get(book)
+        return self.anchors().get(book)
+
+    def anchors(self) -> Mapping[Book, Head]:
+        """Of every book; empty where the database is not a file."""
+        return {} if self.anchor is None else self.anchor.read()
 
     def start_anchor(self) -> None:
         """Only for books without a single entry: a missing anchor beside a used database is evidence of loss."""

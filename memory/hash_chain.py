@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from domain.digest import GENESIS, sha256_hex
-from domain.journal import JournalEntry, Verification
+from domain.journal import JournalEntry
 
 
 class Book(StrEnum):
@@ -106,13 +106,3 @@ def _ending(reached: Head, head: Head | None, anchor: Head | None) -> tuple[int 
     if head != reached:
         return following, f"the head row says {head.sequence} entries where the chain has {reached.sequence}"
     return None, None
-
-
-def verification(walked: Walk) -> Verification:
-    return Verification(
-        is_verified=walked.problem is None,
-        entries=walked.reached.sequence,
-        head=walked.reached.entry_hash,
-        broken_sequence=walked.broken_sequence,
-        problem=walked.problem,
-    )

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from domain.digest import sha256_hex
-from domain.errors import StoreUnavailable, UnknownSubject
+from domain.errors import AutofiError, StoreUnavailable, UnknownSubject
 from domain.journal import JournalEntry, Verification
 from domain.ports import Journal
 from memory import books
 from memory.database import Database
-from memory.hash_chain import Book, verification
-from memory.tables import book_entries
+from memory.hash_chain import Book, Head, Link
+from memory.proof import Records, prove
+from memory.tables import artifacts, book_entries
 
 _BOOK = book_entries.c.book == Book.JOURNAL
 _ENTRY_COLUMNS = tuple(book_entries.c[name] for name in JournalEntry.model_fields)
@@ -42,9 +43,37 @@ class SqlJournal(Journal):
             return read_body(connection, sequence)
 
     def verify(self) -> Verification:
-        anchor = self._database.anchored(Book.JOURNAL)
+        """All records, not the journal alone: see memory.proof."""
+        anchors = self._database.anchors()
         with self._database.reading() as connection:
-            return verification(books.walk_all(connection, Book.JOURNAL, anchor=anchor))
+            return prove(_StoredRecords(connection), anchors)
+
+    def problem(self) -> str | None:
+        """Walks the journal and says why it may not be trusted, for a person; None when it may."""
+        try:
+            anchor = self._database.anchored(Book.JOURNAL)
+            with self._database.reading() as connection:
+                return books.walk_all(connection, Book.JOURNAL, anchor=anchor).problem
+        except AutofiError as error:
+            return str(error)
+
+
+class _StoredRecords(Records):
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def head(self, book: Book) -> Head | None:
+        return books.head_of(self._connection, book)
+
+    def links(self, book: Book) -> Generator[Link, None, None]:
+        return books.links(self._connection, book)
+
+    def artifacts(self) -> Iterator[tuple[str, bytes]]:
+        """One at a time: each may be large."""
+        chosen = select(artifacts.c.digest, artifacts.c.content).order_by(artifacts.c.digest)
+        with self._connection.execute(chosen.execution_options(yield_per=1)) as rows:
+            for row in rows:
+                yield row.digest, row.content
 
 
 def read_body(connection: Connection, sequence: int) -> bytes:

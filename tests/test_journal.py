@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from domain.digest import GENESIS, sha256_hex
+from domain.digest import GENESIS, canonical_json, sha256_hex
 from domain.errors import InvariantBroken, StoreUnavailable, UnknownSubject
+from domain.verdict import TradingState
+from memory.artifacts import SqlArtifactStore
+from memory.budgets import SqlBudgetLedger
 from memory.database import open_database
 from memory.journal import SqlJournal
 from memory.journal_verify import verify_file
+from memory.trading_state import SqlTradingStateStore
 from tests.builders import NOW
 
 FILE = "autofi.db"
@@ -139,7 +143,7 @@ def test_truncation_with_a_matching_head_row_is_found_by_the_anchor(five, tmp_pa
     verified = five.verify()
 
     assert (verified.is_verified, verified.broken_sequence) == (False, 5)
-    assert verified.problem == "entries 5 to 5, noted by the anchor, are gone"
+    assert verified.problem == "book journal: entries 5 to 5, noted by the anchor, are gone"
 
 
 def test_a_database_rolled_back_to_an_older_copy_stays_broken_after_new_entries(tmp_path):
@@ -164,6 +168,78 @@ def test_a_database_rolled_back_to_an_older_copy_stays_broken_after_new_entries(
     assert (verified.is_verified, verified.broken_sequence) == (False, 2)
     assert "anchor" in verified.problem
     assert accepted.is_verified
+
+
+def make_run(folder: Path) -> SqlArtifactStore:
+    """A run record that names one artifact in each of the five ways, and a plan that names none."""
+    database = open_database(f"sqlite:///{folder / FILE}")
+    store = SqlArtifactStore(database)
+    snapshot, history, prompt, reply, result = (store.put(f"content {number}".encode()) for number in range(5))
+    record = {
+        "snapshot_digest": snapshot,
+        "history_digest": history,
+        "model_calls": [{"prompt_digest": prompt, "reply_digest": reply}],
+        "tool_calls": [{"result_digest": result}],
+        "plan": {"snapshot_digest": "d" * 64},
+        "batch_digest": None,
+    }
+    SqlJournal(database).append(kind="run", subject="run-1", body=canonical_json(record), at=NOW)
+    SqlTradingStateStore(database).write(TradingState.ACTIVE, by="alice", reason="a test", at=NOW)
+    SqlBudgetLedger(database).count_run("run-1", at=NOW)
+    return store
+
+
+def test_all_books_and_artifacts_are_counted_by_both_verifiers(journal, tmp_path):
+    make_run(tmp_path)
+
+    by_engine, by_file = journal.verify(), verify_file(tmp_path / FILE)
+
+    assert by_engine == by_file
+    assert (by_file.is_verified, by_file.entries, by_file.books, by_file.artifacts) == (True, 2, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken", "problem"),
+    [
+        ("UPDATE book_entries SET subject = 'halted' WHERE book = 'trading'", 1, "book trading: entry 1"),
+        ("UPDATE book_entries SET subject = 'run-2' WHERE book = 'budget'", 1, "book budget: entry 1"),
+        ("DELETE FROM book_entries WHERE book = 'budget'", 1, "book budget: entries 1 to 1"),
+        ("UPDATE artifacts SET content = x'ffff'", 1, "cannot be decompressed"),
+        ("UPDATE artifacts SET content = (SELECT max(content) FROM artifacts)", 1, "holds other content"),
+    ],
+)
+def test_tampering_beside_the_journal_is_found_by_both_verifiers(journal, tmp_path, statement, broken, problem):
+    make_run(tmp_path)
+    tamper(tmp_path, statement)
+
+    by_engine, by_file = journal.verify(), verify_file(tmp_path / FILE)
+
+    assert by_engine == by_file
+    assert (by_file.is_verified, by_file.broken_sequence) == (False, broken)
+    assert problem in by_file.problem
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_each_artifact_that_a_run_names_must_be_stored(journal, tmp_path, number):
+    make_run(tmp_path)
+    digest = sha256_hex(f"content {number}".encode())
+    tamper(tmp_path, f"DELETE FROM artifacts WHERE digest = '{digest}'")
+
+    by_engine, by_file = journal.verify(), verify_file(tmp_path / FILE)
+
+    assert by_engine == by_file
+    assert by_file.broken_sequence == 1
+    assert by_file.problem == f"artifact {digest}, named by journal entry 1, is not stored"
+
+
+def test_an_artifact_that_no_run_names_is_checked_too(journal, tmp_path):
+    digest = make_run(tmp_path).put(b"named by nobody")
+    tamper(tmp_path, f"UPDATE artifacts SET content = x'00' WHERE digest = '{digest}'")
+
+    verified = verify_file(tmp_path / FILE)
+
+    assert (verified.is_verified, verified.broken_sequence) == (False, None)
+    assert digest in verified.problem
 
 
 def test_a_lost_anchor_is_said_and_not_replaced(five, tmp_path):

@@ -61,7 +61,7 @@ def show(
 
 @commands.command("verify")
 def verify(*, as_json: JsonFlag = False, home: HomeOption = None) -> None:
-    """Walk the hash chain over all records; exit code 1 when a link does not hold."""
+    """Walk every book's hash chain and check every artifact; exit code 1 when anything does not hold."""
     from app.settings import load_settings
     from app.verification import verify_journal
 
@@ -69,9 +69,11 @@ def verify(*, as_json: JsonFlag = False, home: HomeOption = None) -> None:
     if as_json:
         print_json(result)
     elif result.is_verified:
-        say(f"[bold green]VERIFIED[/bold green] {result.entries} entries, head {result.head[:16]}")
+        counted = f"{result.entries} entries, {result.books} books, {result.artifacts} artifacts"
+        say(f"[bold green]VERIFIED[/bold green] {counted}, head {result.head[:16]}")
     else:
-        say(f"[bold red]BROKEN[/bold red] at entry {result.broken_sequence}: {result.problem}")
+        place = "" if result.broken_sequence is None else f" at entry {result.broken_sequence}"
+        say(f"[bold red]BROKEN[/bold red]{place}: {result.problem}")
     if not result.is_verified:
         raise typer.Exit(1)
 
