@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
 import tomllib
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +24,10 @@ DATABASE_FILE: Final = "autofi.db"
 POLICY_FILE: Final = "policy.toml"
 STRATEGIES_FILE: Final = "strategies.toml"
 MAX_CONFIG_BYTES: Final = 1_000_000
+MAX_SHOWN: Final = 80
+PREFIX: Final = "AUTOFI_"
+KNOWN_ELSEWHERE: Final = ("DATA", "REQUIRE_SERVICES")
+"""After the prefix: read by the tools around the product, not by the product."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -29,7 +35,7 @@ Model = TypeVar("Model", bound=BaseModel)
 class Settings(BaseSettings):
     """Every knob outside the policy. Environment names are AUTOFI_<FIELD>, except OpenAI's own two."""
 
-    model_config = SettingsConfigDict(env_prefix="AUTOFI_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, populate_by_name=True)
 
     home: Path = Field(default_factory=lambda: Path.home() / ".autofi")
     cache: Path = Field(default_factory=lambda: Path.home() / ".cache" / "autofi")
@@ -76,14 +82,40 @@ def _first_existing(preferred: Path, fallback: Path) -> Path:
 
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment with flags on top. Raises ConfigurationInvalid naming field, value and limit."""
+    _refuse_unknown_variables()
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         settings = Settings(**given)  # type: ignore[arg-type]  # values are validated here
     except ValidationError as error:
-        raise ConfigurationInvalid(f"settings: {explain(error, prefix='AUTOFI_')}") from None
+        raise ConfigurationInvalid(f"settings: {explain(error, prefix=PREFIX)}") from None
+    _require_scheme(settings.openai_base_url)
     if settings.mode == "live" and not settings.live_confirmed:
         raise ConfigurationInvalid("live mode needs both AUTOFI_MODE=live and AUTOFI_LIVE_CONFIRMED=true; got one")
     return settings
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelled AUTOFI_POLICY would silently run with other limits."""
+    known = sorted({*(field.upper() for field in Settings.model_fields), *KNOWN_ELSEWHERE})
+    for name in sorted(os.environ):
+        key = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX) and key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {PREFIX}{close[0]}?" if close else f"after {PREFIX} may stand {', '.join(known)}"
+            raise ConfigurationInvalid(f"settings: unknown variable {name} in the environment: {hint}")
+
+
+def _require_scheme(base_url: str | None) -> None:
+    if base_url is not None and not re.match(r"https?://[^/]", base_url, re.IGNORECASE):
+        raise ConfigurationInvalid(
+            f"settings: OPENAI_BASE_URL must start with http:// or https://, got {without_secrets(base_url)!r}; "
+            "correct it, or unset it for OpenAI's own endpoint"
+        )
+
+
+def without_secrets(url: str) -> str:
+    """The address as a message may show it: no user, password or query."""
+    return re.sub(r"[^/]*@", "", url.partition("?")[0])[:MAX_SHOWN]
 
 
 def load_policy(path: Path) -> Policy:
@@ -135,8 +167,13 @@ def explain(error: ValidationError, *, model: type[BaseModel] | None = None, pre
         return f"unknown key {where!r}{_suggestion(location, model)}"
     if problem["type"] == "missing":
         return f'key {where!r} is missing; every limit needs a value, or the word "unlimited" where it may be one'
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"key {where!r}: {message}, got {str(problem['input'])[:80]!r}" if location else message
+    message = re.sub(r"Decimal\('([^']*)'\)", r"\1", problem["msg"].removeprefix("Value error, "))
+    if not location:
+        return message
+    said = message.partition(", got ")[0]  # our own types repeat the value with its Python type
+    above_one = location[-1].endswith("_share") and problem["type"] == "less_than_equal"
+    hint = "; a fraction: 0.35 is 35 %" if above_one else ""
+    return f"key {where!r}: {said}, got {str(problem['input'])[:MAX_SHOWN]!r}{hint}"
 
 
 def _suggestion(location: list[str], model: type[BaseModel] | None) -> str:

@@ -91,18 +91,23 @@ def test_word_unlimited_is_a_limit_where_the_policy_allows_it(tmp_path: Path) ->
         (
             "max_strategy_share =",
             "max_strategy_share = 1.01",
-            "key 'exposure.max_strategy_share': Input should be less than or equal to Decimal('1'), got '1.01'",
+            "key 'exposure.max_strategy_share': Input should be less than or equal to 1, got '1.01'; "
+            "a fraction: 0.35 is 35 %",
         ),
         (
             "max_gas_cost_usd =",
             "max_gas_cost_usd = -1",
-            "key 'economics.max_gas_cost_usd': Input should be greater than or equal to Decimal('0'), got '-1'",
+            "key 'economics.max_gas_cost_usd': Input should be greater than or equal to 0, got '-1'",
         ),
         (
             "max_gas_cost_usd =",
             "max_gas_cost_usd = nan",
-            "key 'economics.max_gas_cost_usd': must be a finite decimal number as text or integer, "
-            "got Decimal Decimal('NaN'), got 'NaN'",
+            "key 'economics.max_gas_cost_usd': must be a finite decimal number as text or integer, got 'NaN'",
+        ),
+        (
+            "max_gas_cost_usd =",
+            "max_gas_cost_usd = true",
+            "key 'economics.max_gas_cost_usd': must be a finite decimal number as text or integer, got 'True'",
         ),
         (
             "default_action =",
@@ -184,6 +189,65 @@ def test_each_bad_value_of_the_environment_names_its_variable(
         load_settings()
 
     assert str(refused.value).startswith(f"settings: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("AUTOFI_POLICIES", "did you mean AUTOFI_POLICY?"),
+        ("AUTOFI_DATABSE_URL", "did you mean AUTOFI_DATABASE_URL?"),
+        ("autofi_polcy", "did you mean AUTOFI_POLICY?"),
+        ("AUTOFI_X", "after AUTOFI_ may stand API_TOKEN, CACHE, "),
+    ],
+)
+def test_an_unknown_variable_of_ours_is_refused_with_the_likely_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, hint: str
+) -> None:
+    monkeypatch.setenv(name, "secret-value")
+
+    with pytest.raises(ConfigurationInvalid) as refused:
+        load_settings()
+
+    assert str(refused.value).startswith(f"settings: unknown variable {name} in the environment: {hint}")
+    assert "secret-value" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["AUTOFI_CACHE", "AUTOFI_REQUIRE_SERVICES", "AUTOFI_DATA", "AUTOFIX"])
+def test_variables_of_the_tools_around_and_of_others_are_let_be(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1")
+
+    assert load_settings().mode == "paper"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("localhost:8000/v1", "localhost:8000/v1"),
+        ("ftp://models/v1", "ftp://models/v1"),
+        ("http://", "http://"),
+        ("", ""),
+        ("me:password@models/v1?key=password", "models/v1"),
+    ],
+)
+def test_a_model_endpoint_without_http_is_refused_without_its_secrets(
+    monkeypatch: pytest.MonkeyPatch, address: str, shown: str
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+
+    with pytest.raises(ConfigurationInvalid) as refused:
+        load_settings()
+
+    assert str(refused.value) == (
+        f"settings: OPENAI_BASE_URL must start with http:// or https://, got {shown!r}; "
+        "correct it, or unset it for OpenAI's own endpoint"
+    )
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8000/v1", "https://models.example/v1"])
+def test_a_model_endpoint_with_http_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+
+    assert load_settings().openai_base_url == address
 
 
 def test_live_mode_with_one_of_its_two_settings_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
