@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from domain.ports import Message
+from domain.run import RunStatus
 
 ToolAnswer = tuple[str, dict[str, object]]
 PREFIX: Final = "offline policy: "
@@ -25,6 +26,8 @@ READS: Final[tuple[tuple[frozenset[str], str], ...]] = (
     (frozenset({"rate", "rates", "apr", "apy", "yield", "yields", "market", "utilization"}), "market_rates"),
     (frozenset({"portfolio", "value", "worth", "hold", "holdings", "nav", "balance", "positions"}), "portfolio_value"),
 )
+LAST_WORDS: Final = frozenset({"last", "latest", "newest"})
+ENDINGS: Final = frozenset(status.value for status in RunStatus if status.is_final)
 QUESTION_WORDS: Final = frozenset({"what", "which", "why", "how", "when", "who", "is", "are", "did", "does", "show"})
 SECTION_WORDS: Final[Mapping[str, str]] = {
     "risk": "risk", "var": "risk", "cvar": "risk", "drawdown": "risk", "stress": "risk", "slippage": "slippage",
@@ -38,15 +41,56 @@ def answer_question(messages: Sequence[Message], offered: frozenset[str]) -> Too
     """One read that the question's words name, then its result in words; a wish to act becomes a proposal."""
     words = re.findall(r"[a-z0-9_-]+", messages[1].content.lower())
     if messages[-1].role == "tool":
-        asked = next(m.tool_requests[0].tool for m in reversed(messages) if m.tool_requests)
-        return _say(asked, json.loads(messages[-1].content))
+        return _go_on(words, messages)
     workflow = _workflow_in(words)
     if workflow is not None:
         return "propose_run", {"workflow": workflow, "reason": f"{PREFIX}the operator asked for {workflow}."}
     named_run = next((word for word in words if word in _run_ids(messages[0].content)), None)
     if named_run is not None and "show_run" in offered:
         return "show_run", {"run_id": named_run}
+    if _asks_why(words) and "list_runs" in offered:
+        return "list_runs", {}
     return _read(words, messages[1].content, offered)
+
+
+def _asks_why(words: Sequence[str]) -> bool:
+    """Why the last run, or the last one of an ending. A question that names a code is a search."""
+    is_about_ending = bool((LAST_WORDS | ENDINGS) & set(words))
+    return "why" in words and is_about_ending and not any("_" in word for word in words)
+
+
+def _go_on(words: Sequence[str], messages: Sequence[Message]) -> ToolAnswer:
+    """After a read: one more where a reason was asked for, else the answer."""
+    read = [message.tool_requests[0].tool for message in messages if message.tool_requests]
+    found = [json.loads(message.content) for message in messages if message.role == "tool"]
+    if not _asks_why(words) or read[0] != "list_runs":
+        return _say(read[-1], found[-1])
+    runs = found[0]
+    if len(read) == 1:
+        return "show_run", {"run_id": _newest(runs, words)["run_id"]}
+    text, citations = _say_run(found[-1])
+    return "answer", {"text": f"{PREFIX}{_correct(runs, words)}{text}", "citations": citations}
+
+
+def _ending_in(words: Sequence[str]) -> str | None:
+    return next((word for word in words if word in ENDINGS), None)
+
+
+def _newest(runs: Sequence[Mapping[str, Any]], words: Sequence[str]) -> Mapping[str, Any]:
+    """The newest run of the ending that the question names, else the newest of all."""
+    ending = _ending_in(words)
+    return next((run for run in runs if run["status"] == ending), runs[0])
+
+
+def _correct(runs: Sequence[Mapping[str, Any]], words: Sequence[str]) -> str:
+    """What the question takes for granted and is not so; empty when it is."""
+    ending, last = _ending_in(words), runs[0]
+    if ending is None or last["status"] == ending:
+        return ""
+    if _newest(runs, words)["status"] != ending:
+        return f"none of the last {len(runs)} runs was {ending}; the last one: "
+    is_about_last = bool(LAST_WORDS & set(words))
+    return f"the last run, {last['run_id']}, was not {ending} but {last['status']}; before: " if is_about_last else ""
 
 
 def _run_ids(prompt: str) -> list[str]:

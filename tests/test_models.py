@@ -193,6 +193,50 @@ def test_chat_answers_from_read_only_tools(question: str, phrase: str) -> None:
     assert answer.proposed_workflow is None
 
 
+EXECUTED = make_record("run-8").model_copy(update={"status": RunStatus.EXECUTED})
+DENIED_AGAIN = make_record("run-9", PRICE_STALE.model_copy(update={"subject": "weth"}))
+
+
+@pytest.mark.parametrize(
+    ("past", "phrase", "run_id"),
+    [
+        ([EXECUTED, DENIED_AGAIN], "run-9 was optimize and ended denied", "run-9"),
+        ([make_record("run-7", PRICE_STALE), DENIED_AGAIN], "price_stale of weth (900 against 600 seconds)", "run-9"),
+        ([DENIED_AGAIN, EXECUTED], "the last run, run-8, was not denied but executed; before: run-9 was", "run-9"),
+        ([DENIED_AGAIN, EXECUTED], "price_stale of weth (900 against 600 seconds)", "run-9"),
+        (
+            [EXECUTED],
+            "none of the last 1 runs was denied; the last one: run-8 was optimize and ended executed",
+            "run-8",
+        ),
+    ],
+)
+def test_why_the_last_run_was_denied_is_answered_with_code_observed_and_limit(
+    past: list[RunRecord], phrase: str, run_id: str
+) -> None:
+    answer = ask("Why was the last run denied?", AgentRun(past=past))["answer"]
+
+    assert phrase in answer.text
+    assert answer.citations == (run_id,)
+
+
+@pytest.mark.parametrize(
+    ("question", "opening"),
+    [
+        ("Why did the last run end like that?", "run-8 was optimize and ended executed"),
+        ("Why denied?", "run-9 was optimize and ended denied"),
+    ],
+)
+def test_why_shows_the_newest_run_that_the_question_means(question: str, opening: str) -> None:
+    answer = ask(question, AgentRun(past=[DENIED_AGAIN, EXECUTED]))["answer"]
+
+    assert answer.text.startswith(f"offline policy: {opening}")
+
+
+def test_why_before_the_first_run_says_that_there_is_none() -> None:
+    assert "no run is recorded yet" in ask("Why was the last run denied?", AgentRun())["answer"].text
+
+
 def test_answer_about_a_run_cites_it() -> None:
     assert ask("Tell me about run-7")["answer"].citations == ("run-7",)
 
