@@ -13,6 +13,7 @@ from domain.verdict import Approval, BudgetState, TradingState
 from memory.runs import RunSummary
 
 if TYPE_CHECKING:
+    from app.stores import Stores
     from app.wiring import Application
 
 
@@ -46,7 +47,7 @@ def read_status(application: Application) -> Standing:
         time=dependencies.clock.now(),
         block_number=snapshot.block_number,
         trading_state=dependencies.trading_state.read(),
-        trading_state_problem=stores.trading_state.problem(),
+        trading_state_problem=stores.trading_state.problem() or _journal_problem(stores),
         net_asset_value_usd=sum((holding.value_usd for holding in holdings), Decimal(0)),
         holdings=holdings,
         approvals=tuple(dependencies.approvals.pending()),
@@ -55,3 +56,8 @@ def read_status(application: Application) -> Standing:
         budget=dependencies.budgets.state(at=dependencies.clock.now()),
         last_status=recent[0].status if recent else None,
     )
+
+
+def _journal_problem(stores: Stores) -> str | None:
+    problem = stores.journal.problem()
+    return None if problem is None else f"the journal does not hold, only exits pass: {problem}"

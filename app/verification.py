@@ -1,4 +1,4 @@
-"""Proving all records and exporting the journal; the SQLite path loads neither SQLAlchemy nor a model library."""
+"""Proving the records, halting where they do not hold, exporting; proving a SQLite file loads no SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from app.settings import DATABASE_FILE, Settings
 from domain.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
+    from app.stores import Stores
     from domain.journal import Verification
+    from domain.ports import Clock
     from memory.journal import SqlJournal
 
 EXPORT_LIMIT: Final = 10_000_000
+MAX_REASON_LENGTH: Final = 200
 
 
 def verify_journal(settings: Settings) -> Verification:
@@ -29,6 +32,19 @@ def verify_journal(settings: Settings) -> Verification:
 
     with open_stores(settings=settings) as stores:
         return stores.journal.verify()
+
+
+def halt_on_broken_journal(stores: Stores, clock: Clock) -> None:
+    """Trading stops while the journal does not hold. Called before every walk, so that no resume outlives the break."""
+    from domain.verdict import TradingState
+
+    problem, trading = stores.journal.problem(), stores.trading_state
+    if problem is None or trading.problem() is not None:  # a trading book that cannot be trusted is halted already
+        return
+    reason = f"the journal does not hold: {problem}"[:MAX_REASON_LENGTH]
+    newest = trading.history()[-1:]
+    if not any(change.state is TradingState.HALTED and change.reason == reason for change in newest):
+        trading.write(TradingState.HALTED, by="system", reason=reason, at=clock.now())
 
 
 def export_journal(journal: SqlJournal, target: Path) -> int:

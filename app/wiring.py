@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # langgraph reads it when it is imported
@@ -21,6 +21,7 @@ from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
 from app.settings import Settings, load_catalog, load_policy, load_settings
 from app.shadow import RefusingSigner
 from app.stores import Stores, make_stores, require_home
+from app.verification import halt_on_broken_journal
 from app.version import code_version
 from chain.client import ChainClient
 from chain.sender import JournalSender
@@ -81,13 +82,22 @@ def open_application(
         dependencies = make_dependencies(settings, stores, paper=paper, report=report, on_step=on_step)
         if paper is not None:
             paper.keep_alive()
+        halt_on_broken_journal(stores, dependencies.clock)
         dependencies.sender.reconcile()
-        take_turn = Turn(settings.home / TURN_FILE)
+        take_turn = partial(_take_checked_turn, Turn(settings.home / TURN_FILE), stores, dependencies.clock)
         conductor = Conductor(build_graph(dependencies, saver), dependencies, take_turn=take_turn)
         yield Application(settings=settings, stores=stores, dependencies=dependencies, conductor=conductor, paper=paper)
     finally:
         saver.conn.close()
         database.close()
+
+
+@contextmanager
+def _take_checked_turn(turn: Turn, stores: Stores, clock: Clock) -> Iterator[None]:
+    """A server lives long: every walk looks at the journal again."""
+    with turn():
+        halt_on_broken_journal(stores, clock)
+        yield
 
 
 def make_dependencies(
@@ -199,11 +209,13 @@ async def make_graph() -> CompiledStateGraph[State, None, Entry, State]:
 
 def _hosted_graph() -> CompiledStateGraph[State, None, Entry, State]:
     with _HOSTING:
-        return _open_hosted_graph()
+        graph, stores, clock = _open_hosted_graph()
+        halt_on_broken_journal(stores, clock)
+        return graph
 
 
 @cache
-def _open_hosted_graph() -> CompiledStateGraph[State, None, Entry, State]:
+def _open_hosted_graph() -> tuple[CompiledStateGraph[State, None, Entry, State], Stores, Clock]:
     """The stores stay open for the life of the host's process."""
     settings = load_settings()
     require_home(settings)
@@ -211,4 +223,4 @@ def _open_hosted_graph() -> CompiledStateGraph[State, None, Entry, State]:
     paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
     dependencies = make_dependencies(settings, stores, paper=paper)
     dependencies.sender.reconcile()
-    return build_graph(dependencies)
+    return build_graph(dependencies), stores, dependencies.clock
