@@ -122,7 +122,6 @@ class AgentRun:
         catalog = catalog or make_catalog()
         snapshot = snapshot or make_snapshot(catalog)
         portfolio = portfolio or make_portfolio()
-        workflow = Workflow.MITIGATE if events else Workflow.OPTIMIZE
         self.artifacts = MemoryArtifacts()
         self.market = FairMarket(snapshot, portfolio, catalog)
         runs = PastRuns(past)
@@ -145,20 +144,24 @@ class AgentRun:
             recall=ForgetfulRecall(),
             **untouched,  # type: ignore[arg-type]
         )
-        self.state = State(
-            request=make_request(workflow=workflow),
-            observation=Observation(
-                snapshot_digest=self.artifacts.put(snapshot.model_dump_json().encode()),
-                history_digest=self.artifacts.put(make_history(catalog).model_dump_json().encode()),
-                block_number=snapshot.block_number,
-                portfolio=portfolio,
-                net_asset_value_usd=970_000.0,
-                events=events,
-                input_digest="0" * 64,
-                is_unchanged=False,
-                workflow=workflow,
-            ),
+        self.state = self._observed(snapshot, portfolio, events)
+
+    def _observed(self, snapshot: MarketSnapshot, portfolio: Portfolio, events: tuple[RiskEvent, ...]) -> State:
+        """The state as `observe` leaves it."""
+        workflow = Workflow.MITIGATE if events else Workflow.OPTIMIZE
+        history = make_history(self.dependencies.catalog)
+        observation = Observation(
+            snapshot_digest=self.artifacts.put(snapshot.model_dump_json().encode()),
+            history_digest=self.artifacts.put(history.model_dump_json().encode()),
+            block_number=snapshot.block_number,
+            portfolio=portfolio,
+            net_asset_value_usd=970_000.0,
+            events=events,
+            input_digest="0" * 64,
+            is_unchanged=False,
+            workflow=workflow,
         )
+        return State(request=make_request(workflow=workflow), observation=observation)
 
 
 def make_request(run_id: str = "run-1", workflow: Workflow = Workflow.OPTIMIZE) -> RunRequest:

@@ -57,14 +57,36 @@ def make_token(token_id: str, number: int, *, decimals: int = 18, is_stable: boo
 
 
 def make_catalog() -> Catalog:
-    tokens = (
+    tokens = _make_tokens()
+    return Catalog(
+        chain_id=CHAIN_ID,
+        account=ACCOUNT,
+        operator=OPERATOR,
+        reserve_token="usdc",
+        native_token="weth",
+        contracts=CONTRACTS,
+        tokens=tokens,
+        strategies=(*_make_reserves(tokens), _make_vault()),
+        venues=(
+            Venue(id="usdc-dai-100", pool=address(0x401), token_0="usdc", token_1="dai", fee_pips=100),
+            Venue(id="usdc-usdx-100", pool=address(0x402), token_0="usdc", token_1="usdx", fee_pips=100),
+            Venue(id="usdc-weth-500", pool=address(0x403), token_0="usdc", token_1="weth", fee_pips=500),
+        ),
+    )
+
+
+def _make_tokens() -> tuple[Token, ...]:
+    return (
         make_token("usdc", 0x101, decimals=6),
         make_token("dai", 0x102),
         make_token("usdx", 0x103),
         make_token("weth", 0x104, is_stable=False),
         make_token("wbtc", 0x105, decimals=8, is_stable=False),
     )
-    reserves = tuple(
+
+
+def _make_reserves(tokens: tuple[Token, ...]) -> tuple[Strategy, ...]:
+    return tuple(
         Strategy(
             id=f"aave-{token.id}",
             kind=StrategyKind.AAVE_V3,
@@ -77,7 +99,10 @@ def make_catalog() -> Catalog:
         )
         for index, token in enumerate(tokens)
     )
-    vault = Strategy(
+
+
+def _make_vault() -> Strategy:
+    return Strategy(
         id="vault-limited-dai",
         kind=StrategyKind.ERC4626,
         protocol="limited-vault",
@@ -86,22 +111,6 @@ def make_catalog() -> Catalog:
         receipt=address(0x301),
         receipt_decimals=18,
         factors=("vault-owner",),
-    )
-    venues = (
-        Venue(id="usdc-dai-100", pool=address(0x401), token_0="usdc", token_1="dai", fee_pips=100),
-        Venue(id="usdc-usdx-100", pool=address(0x402), token_0="usdc", token_1="usdx", fee_pips=100),
-        Venue(id="usdc-weth-500", pool=address(0x403), token_0="usdc", token_1="weth", fee_pips=500),
-    )
-    return Catalog(
-        chain_id=CHAIN_ID,
-        account=ACCOUNT,
-        operator=OPERATOR,
-        reserve_token="usdc",
-        native_token="weth",
-        contracts=CONTRACTS,
-        tokens=tokens,
-        strategies=(*reserves, vault),
-        venues=venues,
     )
 
 

@@ -303,6 +303,13 @@ def make_evidence(
         "snapshot": snapshot,
         "before": before,
         "after": after,
+    }
+    return Evidence.model_validate({**fields, **_calm_circumstances(), **changes})
+
+
+def _calm_circumstances() -> dict[str, object]:
+    """Whatever surrounds a batch, such that it denies nothing."""
+    return {
         "risk_before": make_report("current"),
         "risk_after": make_report("after"),
         "scores": (
@@ -314,7 +321,6 @@ def make_evidence(
         "trading_state": TradingState.ACTIVE,
         "approval": None,
     }
-    return Evidence.model_validate({**fields, **changes})
 
 
 def exit_moves() -> tuple[Move, ...]:
