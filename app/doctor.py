@@ -27,6 +27,13 @@ MODEL_DEADLINE_SECONDS: Final = 5.0
 OPENAI_URL: Final = "https://api.openai.com/v1"
 REFUSED_STATUSES: Final = frozenset({401, 403})
 SERVER_ERROR_STATUS: Final = 500
+DATABASE_FIXES: Final = (
+    ("newer than", "update this program; init does not bring a database back"),
+    ("run `autofi init`", "autofi init"),
+    ("not ours", "correct AUTOFI_DATABASE_URL"),
+    ("anchor", "restore database and anchor from one backup, or autofi audit reanchor --reason WHY --yes"),
+)
+"""By what the message says; the first that fits."""
 
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
@@ -45,7 +52,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         return (*machine, *home, *files)
     return (
         *machine, *home, *files,
-        *gather("database", lambda: _examine_stores(settings), fix="autofi init brings an older database up to date"),
+        *_examine_database(settings),
         *gather("chain", lambda: examine_chain(settings), fix="start the node, or correct AUTOFI_RPC_URL"),
     )  # fmt: skip
 
@@ -143,6 +150,18 @@ def _status_of(url: str, key: SecretStr | None) -> int:
         raise ModelUnavailable(
             f"the model endpoint did not answer within {MODEL_DEADLINE_SECONDS:.0f} s: {type(error).__name__}"
         ) from None
+
+
+def _examine_database(settings: Settings) -> tuple[Finding, ...]:
+    found = gather("database", lambda: _examine_stores(settings), fix="restore the last backup, or start its server")
+    return tuple(each if each.is_healthy else _with_fix(each) for each in found)
+
+
+def _with_fix(finding: Finding) -> Finding:
+    for words, fix in DATABASE_FIXES:
+        if words in finding.observed:
+            return finding.model_copy(update={"fix": fix})
+    return finding
 
 
 def _examine_stores(settings: Settings) -> tuple[Finding, ...]:

@@ -11,7 +11,7 @@ from domain.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
     from app.stores import Stores
-    from domain.journal import Verification
+    from domain.journal import JournalEntry, Verification
     from domain.ports import Clock
     from memory.journal import SqlJournal
 
@@ -45,6 +45,16 @@ def halt_on_broken_journal(stores: Stores, clock: Clock) -> None:
     newest = trading.history()[-1:]
     if not any(change.state is TradingState.HALTED and change.reason == reason for change in newest):
         trading.write(TradingState.HALTED, by="system", reason=reason, at=clock.now())
+
+
+def accept_books(stores: Stores, *, by: str, reason: str, clock: Clock) -> JournalEntry:
+    """An operator's act, journaled. Journaled first, so that no crash leaves an acceptance without its entry."""
+    from domain.digest import canonical_json
+
+    body = canonical_json({"reason": reason})
+    entry = stores.journal.append(kind="reanchor", subject=by, body=body, at=clock.now())
+    stores.database.reanchor()
+    return entry
 
 
 def export_journal(journal: SqlJournal, target: Path) -> int:

@@ -30,7 +30,10 @@ class Anchor:
             noted = json.loads(self.path.read_text())
             return {book: Head(int(noted[book][0]), str(noted[book][1])) for book in Book}
         except (OSError, ValueError, LookupError, TypeError) as error:
-            raise StoreUnavailable(f"anchor {self.path} is missing or unreadable: {type(error).__name__}") from error
+            raise StoreUnavailable(
+                f"anchor {self.path} is missing or unreadable: {type(error).__name__}; restore it from the backup "
+                "together with the database, or accept the books as they are: autofi audit reanchor --reason WHY --yes"
+            ) from error
 
     def write(self, heads: Mapping[Book, Head]) -> None:
         """Replaced as a whole, so that a crash leaves the old or the new file."""

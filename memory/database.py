@@ -85,7 +85,10 @@ class Database:
             self.reanchor()
 
     def reanchor(self) -> None:
-        """An operator's act after restoring a backup: take the books as they are now as complete."""
+        """An operator's act after restoring a backup: take the books as they are now as complete.
+
+        What the books themselves contradict stays broken.
+        """
         if self.anchor is not None:
             self.anchor.write({book: head for book, head in self._heads().items() if head is not None})
 

@@ -89,3 +89,36 @@ def test_verify_counts_what_it_proved_and_fails_on_a_forged_book(home: Path) -> 
     assert proved.stdout.startswith("VERIFIED 2 entries, 3 books, 0 artifacts, head ")
     assert (proved.exit_code, broken.exit_code) == (0, 1)
     assert broken.stdout.startswith("BROKEN at entry 2: book journal: entry 2")
+
+
+def test_a_lost_anchor_names_its_command_which_accepts_the_books_and_is_journaled(home: Path) -> None:
+    (home / f"{DATABASE_FILE}.anchor").unlink()
+
+    lost = autofi("audit", "verify", AUTOFI_HOME=home)
+    accepted = autofi("audit", "reanchor", "--reason", "disk was lost", "--as", "alice", "--yes", AUTOFI_HOME=home)
+    proved = autofi("audit", "verify", AUTOFI_HOME=home)
+
+    assert "autofi audit reanchor --reason WHY --yes" in lost.stderr
+    assert accepted.stdout.startswith("books accepted as they are by alice, journal entry 3")
+    assert proved.stdout.startswith("VERIFIED 3 entries")
+    with open_stores(settings=Settings(home=home)) as stores:
+        (entry,) = stores.journal.entries(kind="reanchor")
+        assert (entry.subject, stores.journal.body(entry.sequence)) == ("alice", b'{"reason":"disk was lost"}')
+
+
+def test_reanchor_does_nothing_until_it_is_confirmed(home: Path) -> None:
+    anchor = home / f"{DATABASE_FILE}.anchor"
+    anchor.unlink()
+
+    refused = autofi("audit", "reanchor", "--reason", "disk was lost", AUTOFI_HOME=home)
+
+    assert (refused.exit_code, anchor.exists()) == (2, False)
+    assert "or add --yes" in refused.stderr
+
+
+def test_reanchor_does_not_mend_a_forged_entry(home: Path) -> None:
+    forge(home)
+
+    autofi("audit", "reanchor", "--reason", "nothing to see", "--yes", AUTOFI_HOME=home)
+
+    assert autofi("audit", "verify", AUTOFI_HOME=home).exit_code == 1

@@ -101,7 +101,19 @@ def test_a_database_of_an_older_version_names_the_command(settings: Settings) ->
 
     assert not found.is_healthy
     assert "schema revision 0000" in found.observed
-    assert "autofi init" in found.fix
+    assert found.fix == "autofi init"
+
+
+def test_a_database_of_a_newer_version_names_another_fix(settings: Settings) -> None:
+    with sqlite3.connect(settings.home / DATABASE_FILE) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+
+    found = finding_of(settings, "database")
+
+    assert not found.is_healthy
+    assert "schema revision 9999, newer than" in found.observed
+    assert found.fix == "update this program; init does not bring a database back"
 
 
 def test_an_edited_journal_is_broken_at_its_entry(settings: Settings) -> None:

@@ -78,6 +78,32 @@ def verify(*, as_json: JsonFlag = False, home: HomeOption = None) -> None:
         raise typer.Exit(1)
 
 
+@commands.command("reanchor")
+def reanchor(
+    *,
+    reason: Annotated[str, typer.Option(help="Why; kept in the journal.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Yes, whatever is missing from the books is accepted.")] = False,
+    user: Annotated[str | None, typer.Option("--as", help="Who accepts it (AUTOFI_USER).")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Accept the books as they are, after a backup was restored or the anchor beside the database was lost."""
+    from app.clock import SystemClock
+    from app.settings import load_settings
+    from app.stores import open_stores
+    from app.verification import accept_books
+    from domain.errors import ConfigurationInvalid
+
+    if not yes:
+        raise ConfigurationInvalid(
+            "reanchor accepts the loss of every entry that only the anchor knew: restore database and anchor from one "
+            "backup instead, or add --yes"
+        )
+    settings = load_settings(home=home, user=user)
+    with open_stores(settings=settings) as stores:
+        entry = accept_books(stores, by=settings.user, reason=reason, clock=SystemClock())
+    say(f"books accepted as they are by {settings.user}, journal entry {entry.sequence}: {reason}")
+
+
 @commands.command("export")
 def export(
     target: Annotated[Path, typer.Argument(help="File to write; one JSON object a line.")],
