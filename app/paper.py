@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from app.paper_node import PaperNode
+from app.paper_node import FRESH_START, PaperNode
 from app.warmup import WARMUP_DAYS, warm_up
 from chain.anvil import CHAIN_ID, NodeRpc
 from chain.scenario import Scenario
@@ -43,7 +43,7 @@ class PaperChain:
         """A fresh copy of the cached world. Raises ConfigurationInvalid when this home already has one."""
         folder = home / FOLDER
         if folder.exists():
-            raise ConfigurationInvalid(f"{folder} already holds a local chain; `autofi chain stop` and remove it first")
+            raise ConfigurationInvalid(f"{folder} already holds a local chain; {FRESH_START}")
         world = prepare_world(cache=cache, progress=report, warmup=warm_up, warmup_key=f"days={WARMUP_DAYS}")
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(world, folder)
@@ -123,7 +123,4 @@ def _head_time(state: Path) -> int:
 
 
 def _damaged(file: Path, error: Exception) -> ConfigurationInvalid:
-    home = file.parent.parent
-    return ConfigurationInvalid(
-        f"chain state {file} is damaged ({type(error).__name__}); remove {home} and run `autofi init`"
-    )
+    return ConfigurationInvalid(f"chain state {file} is damaged ({type(error).__name__}); {FRESH_START}")

@@ -25,6 +25,11 @@ LOG_FILE: Final = "anvil.log"
 DEADLINE_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.02
 LAST_WORDS_CHARACTERS: Final = 300
+FRESH_START: Final = (
+    "keep this home, its audit trail stays readable (`autofi audit export FILE`); "
+    "to start over set AUTOFI_HOME to a new directory and run `autofi init`"
+)
+"""What to do about a lost chain: a new one would not fit the records, and the records are not ours to throw away."""
 # A decision that dies must not take the chain with it: the shell leaves the node behind and says which process it is.
 _DETACH: Final = 'log=$1; shift; "$@" >>"$log" 2>&1 & echo $!'
 
@@ -83,19 +88,21 @@ class PaperNode:
 
     def _boot(self, lock: IO[bytes], arguments: Sequence[str], report: Report) -> str:
         port = claim_port(None)
+        binary, log = find_anvil(), self._folder / LOG_FILE
+        said_before = log.stat().st_size if log.exists() else 0
         with lock:  # closing it leaves the node's own hold
             (self._folder / NODE_FILE).unlink(missing_ok=True)
-            record = NodeRecord(pid=self._spawn(port, arguments, lock), port=port)
+            record = NodeRecord(pid=self._spawn(binary, port, arguments, lock), port=port)
         _write_whole(self._folder / NODE_FILE, record.model_dump_json())
-        self._await_answer(record)
+        self._await_answer(record, binary=binary, said_before=said_before)
         report(f"local chain started on port {record.port}; `autofi chain stop` ends it")
         return _url(record.port)
 
-    def _spawn(self, port: int, arguments: Sequence[str], lock: IO[bytes]) -> int:
+    def _spawn(self, binary: Path, port: int, arguments: Sequence[str], lock: IO[bytes]) -> int:
         fixed = ("--host", LOOPBACK, "--port", str(port), "--chain-id", str(CHAIN_ID), "--quiet")
         log = str(self._folder / LOG_FILE)
         spawned = subprocess.run(  # noqa: S603  # a fixed script; the binary is the user's own choice
-            ["/bin/sh", "-c", _DETACH, "autofi-chain", log, str(find_anvil()), *fixed, *arguments],
+            ["/bin/sh", "-c", _DETACH, "autofi-chain", log, str(binary), *fixed, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             pass_fds=(lock.fileno(),),
@@ -104,15 +111,12 @@ class PaperNode:
         )
         return int(spawned.stdout)
 
-    def _await_answer(self, record: NodeRecord) -> None:
+    def _await_answer(self, record: NodeRecord, *, binary: Path, said_before: int) -> None:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not _answers(record.port):
             if not self._is_alive():
                 (self._folder / NODE_FILE).unlink(missing_ok=True)
-                raise ConfigurationInvalid(
-                    f"the local chain in {self._folder} does not start: {self._last_words()}; "
-                    f"remove {self._folder.parent} and run `autofi init`"
-                )
+                raise self._failed_start(binary, self._last_words(said_before))
             if time.monotonic() > deadline:
                 self.stop()
                 raise ChainUnavailable(
@@ -120,9 +124,18 @@ class PaperNode:
                 )
             time.sleep(POLL_SECONDS)
 
-    def _last_words(self) -> str:
-        words = (self._folder / LOG_FILE).read_text(errors="replace")[-LAST_WORDS_CHARACTERS:]
-        return " ".join(words.split()) or "anvil said nothing"
+    def _last_words(self, said_before: int) -> str:
+        """Of this start only: the log goes on from one start to the next."""
+        words = (self._folder / LOG_FILE).read_bytes()[said_before:].decode(errors="replace")
+        return " ".join(words[-LAST_WORDS_CHARACTERS:].split())
+
+    def _failed_start(self, binary: Path, words: str) -> ConfigurationInvalid:
+        start = f"the local chain in {self._folder} does not start: "
+        if not words:
+            return ConfigurationInvalid(
+                f"{start}{binary} ended without a word; it may be no anvil: correct $ANVIL or PATH"
+            )
+        return ConfigurationInvalid(f"{start}{words}; if {binary} is no anvil, correct $ANVIL or PATH; {FRESH_START}")
 
     def _record(self) -> NodeRecord | None:
         try:

@@ -141,6 +141,7 @@ def test_a_node_that_ends_at_once_says_why_and_leaves_the_place_free(monkeypatch
         start(node)
 
     assert f"the local chain in {folder} does not start: no such state" in str(caught.value)
+    assert "audit export" in str(caught.value)
     assert "run `autofi init`" in str(caught.value)
     assert not (folder / NODE_FILE).exists()
     install(monkeypatch, tmp_path, NODE)
