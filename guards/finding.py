@@ -14,6 +14,8 @@ from domain.units import EXACT, decimal_text
 from domain.verdict import Finding
 
 UNKNOWN: Final = "unknown"
+FACT: Final = "fact"
+"""The unit of rows that are true or not; for programs and tables, never for sentences."""
 MAX_TEXT: Final = 120
 SHOWN: Final = Decimal("1e-8")
 Quantity = Decimal | int
@@ -49,7 +51,7 @@ class Ruler:
         room = None if known is None or bound is None else EXACT.subtract(known, bound)
         return self._row(code, subject, limit=limit, observed=observed, unit=unit, passed=_fits(room), room=room)
 
-    def fact(self, code: str, subject: str, *, passed: bool, limit: str, observed: str, unit: str = "fact") -> Finding:
+    def fact(self, code: str, subject: str, *, passed: bool, limit: str, observed: str, unit: str = FACT) -> Finding:
         """A row that is true or not; `limit` says what had to be."""
         return Finding(
             guard=self.guard,

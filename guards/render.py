@@ -8,11 +8,12 @@ from typing import Final
 
 from domain.market import Catalog
 from domain.plan import RebalancePlan
-from domain.units import to_tokens
-from domain.verdict import Finding, Verdict
+from domain.units import EXACT, decimal_text, to_tokens
+from domain.verdict import Denial, Finding, Verdict
 from guards.actions import Action, ActionKind, read_action
+from guards.approval import REQUIRED
 from guards.decode import decode_batch
-from guards.finding import text
+from guards.finding import FACT, text
 
 COLUMNS: Final = ("guard", "code", "subject", "observed", "limit", "unit", "headroom", "result")
 MAX_NAMED: Final = 3
@@ -35,7 +36,6 @@ def summary_rows(verdict: Verdict) -> list[tuple[str, ...]]:
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    result = "waived" if finding.waived else "pass" if finding.passed else "deny"
     headroom = finding.headroom or ""
     return (
         finding.guard,
@@ -45,21 +45,34 @@ def _row(finding: Finding) -> tuple[str, ...]:
         finding.limit,
         finding.unit,
         headroom,
-        result,
+        _result(finding),
     )
+
+
+def _result(finding: Finding) -> str:
+    if finding.waived:
+        return "waived"
+    if not finding.passed:
+        return "deny"
+    return "ask" if finding.code == REQUIRED else "pass"
 
 
 def verdict_sentence(verdict: Verdict) -> str:
     """What was decided and, when denied, by which codes with what observed against which limit."""
     kind = "exit" if verdict.is_exit else "batch"
     if verdict.denials:
-        named = [f"{d.code} ({d.subject}: {d.observed} {d.unit}, limit {d.limit})" for d in verdict.denials[:MAX_NAMED]]
+        named = [_sentence_of(denial) for denial in verdict.denials[:MAX_NAMED]]
         more = len(verdict.denials) - len(named)
         return f"Denied: {'; '.join(named)}{f'; and {more} more' if more else ''}."
     waived = sum(finding.waived for finding in verdict.findings)
     tail = f", {waived} waived because it is a way out" if waived else ""
     waits = "; it waits for a human" if verdict.needs_approval else ""
     return f"Passed: {kind} within {len(verdict.findings) - waived} measured limits{tail}{waits}."
+
+
+def _sentence_of(denial: Denial) -> str:
+    observed = denial.observed if denial.unit == FACT else f"{denial.observed} {denial.unit}"
+    return f"{denial.code} ({denial.subject}: {observed}, limit {denial.limit})"
 
 
 def describe_batch(plan: RebalancePlan, *, catalog: Catalog) -> str:
@@ -69,7 +82,17 @@ def describe_batch(plan: RebalancePlan, *, catalog: Catalog) -> str:
     for call in batch.calls:
         action = read_action(call, catalog)
         lines.append(f"UNREADABLE call to {call.target}" if action is None else _describe(action))
-    return "\n".join((*lines, f"at most {plan.fee_cap_wei} wei of gas, until {_minute(plan.expires_at)}"))
+    return "\n".join(
+        (
+            *lines,
+            f"at most {plan.fee_cap_wei} wei ({_ether(plan.fee_cap_wei)} ETH) of gas, until {_minute(plan.expires_at)}",
+        )
+    )
+
+
+def _ether(wei: int) -> str:
+    """Every digit, because small caps would round to nothing."""
+    return decimal_text(to_tokens(wei, 18).normalize(EXACT))
 
 
 def _minute(moment: datetime) -> str:

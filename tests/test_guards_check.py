@@ -323,7 +323,7 @@ def test_a_batch_is_described_from_its_own_bytes():
         "swap 1000 usdc for at least 996 dai on usdc-dai-100",
         "approve 5 dai for 0x0000000000000000000000000000000000000301",
         "deposit 5 dai to vault-limited-dai",
-        "at most 20000000000000000 wei of gas, until 2026-03-01 12:10 UTC",
+        "at most 20000000000000000 wei (0.02 ETH) of gas, until 2026-03-01 12:10 UTC",
     ]
 
 
