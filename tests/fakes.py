@@ -35,16 +35,21 @@ from tests.builders_history import make_history
 from tests.fakes_agents import ForgetfulRecall
 
 CATALOG = make_catalog()
+HISTORY_DAYS = 120
 
 
 class FakeMarket:
-    """Clock, market, history, simulator and sender over one small state; counts the effects it had."""
+    """Clock, market, history, simulator and sender over one small state; counts the effects it had.
 
-    def __init__(self) -> None:
+    With `seen`, a snapshot that a collector took, the market has always paid what it pays there.
+    """
+
+    def __init__(self, seen: MarketSnapshot | None = None) -> None:
         self.time = NOW
-        self.market = make_snapshot(CATALOG)
+        self.market = seen or make_snapshot(CATALOG)
         self.book = make_portfolio()
-        self.past = make_history(CATALOG)
+        always = {rate.strategy: [rate.supply_apr] * HISTORY_DAYS for rate in seen.rates} if seen else {}
+        self.past = make_history(CATALOG, days=HISTORY_DAYS, aprs=always)
         self.receipts: dict[str, Receipt] = {}
         self.started: dict[str, Intent] = {}
         self.is_down = False
@@ -139,9 +144,16 @@ class FakeMarket:
 class Treasury:
     """The graph over the fake market, with stores in a folder that survives a `reopen`."""
 
-    def __init__(self, folder: Path, *, policy: Policy | None = None, model: AgentModel | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        policy: Policy | None = None,
+        model: AgentModel | None = None,
+        seen: MarketSnapshot | None = None,
+    ) -> None:
         self.folder = folder
-        self.market = FakeMarket()
+        self.market = FakeMarket(seen)
         self.policy = policy or make_limits()
         self.model = model or OfflineModel()
         self._open()
