@@ -57,5 +57,5 @@ def main() -> None:
         sys.exit(ERROR_EXIT)
     except SystemExit as ending:  # typer makes one of Ctrl-C, too
         if ending.code == INTERRUPTED_EXIT:
-            print_error("interrupted; `autofi run --resume RUN` continues an open run")
+            print_error("interrupted")
         raise

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
+FAILED_EXIT: Final = 1
 ERROR_EXIT: Final = 2
+MODEL_DOWN_EXIT: Final = 3
 PIPE_WIDTH: Final = 132  # of tables in files and CI logs, which have no width of their own
 
 
@@ -30,6 +33,16 @@ def say(text: str) -> None:
 def progress(text: str) -> None:
     """News on long work: stderr, so that stdout stays data."""
     console(to_stderr=True).print(f"[dim]{text}[/dim]")
+
+
+@contextmanager
+def naming_run(run_id: str) -> Iterator[None]:
+    """Whoever interrupts a run learns how to go on with it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        progress(f"{run_id} is open; `autofi run --resume {run_id}` continues it")
+        raise
 
 
 def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, object] | list[object]) -> None:

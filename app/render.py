@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Final
 from rich.markup import escape
 
 from app.console import print_table, say
-from domain.run import RunRecord, RunStatus
+from app.settings import without_secrets
+from domain.run import AgentDecision, ModelCall, RunRecord, RunStatus
 from domain.units import decimal_text, to_tokens
 from domain.verdict import Verdict
+from guards.finding import FACT
 from guards.render import summary_rows
 
 if TYPE_CHECKING:
+    from app.settings import Settings
     from app.status import Standing
     from app.wiring import Application
     from memory.runs import RunSummary
@@ -27,7 +30,8 @@ COLORS: Final = {
     RunStatus.REFUSED: "yellow",
 }
 MAX_CELL: Final = 34
-FACT: Final = "fact"
+OPENAI_URL: Final = "https://api.openai.com/v1"
+SILENT: Final = frozenset({"timeout", "unavailable"})
 SPARK: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -72,6 +76,20 @@ def print_record(record: RunRecord) -> None:
             f"{decimal_text(to_tokens(receipt.gas_cost_wei, 18).normalize())} native"
         )
         print_surprises(record)
+
+
+def model_complaint(
+    settings: Settings, calls: Sequence[ModelCall], decisions: Sequence[AgentDecision], *, consequence: str
+) -> str | None:
+    """What to mend when the model was silent and a rule spoke in its place; None when the model had its say."""
+    is_silent = any(call.outcome in SILENT and call.model == settings.model for call in calls)
+    if not is_silent or not any(decision.is_by_rule for decision in decisions):
+        return None
+    address = without_secrets(settings.openai_base_url or OPENAI_URL)
+    return (
+        f"model {settings.model} at {address} did not answer (limit {settings.model_timeout_seconds:g} s); "
+        f"{consequence} by rule; check OPENAI_BASE_URL and OPENAI_API_KEY; `autofi doctor`"
+    )
 
 
 def print_surprises(record: RunRecord) -> None:
@@ -138,7 +156,8 @@ def print_status(standing: Standing) -> None:
     )
     if standing.trading_state_problem:
         say(f"[red]{escape(standing.trading_state_problem)}[/red]")
-    print_holdings(standing, f"account {standing.account}")
+    say(f"account {standing.account}")
+    print_holdings(standing, "holdings")
     for approval in standing.approvals:
         say(
             f"waits for approval: {approval.batch_digest[:16]} ({approval.run_id}) until {approval.expires_at:%H:%M:%S}"

@@ -5,16 +5,22 @@ from __future__ import annotations
 import stat
 
 import pytest
+from pydantic import ValidationError
 
+from app.api.schemas import HaltTrading
 from app.paper import PaperChain
 from app.paper_node import LOG_FILE, PaperNode
-from app.render import print_verdict
+from app.render import model_complaint, print_verdict
+from app.settings import Settings
 from domain.errors import ConfigurationInvalid
+from domain.run import AgentDecision, AgentName, ModelCall
 from domain.verdict import TradingState
 from guards import check
 from guards.finding import FACT
 from guards.render import describe_batch, verdict_sentence
 from tests.builders_evidence import make_evidence, make_limits, make_plan
+from tests.processes import autofi
+from tests.test_database import make_older
 
 ASKING = make_limits(approval={"min_value_without_approval_usd": 0})
 
@@ -70,3 +76,69 @@ def test_a_damaged_chain_never_asks_to_remove_the_records(tmp_path):
     assert "`autofi audit export FILE`" in str(refused.value)
     assert "set AUTOFI_HOME to a new directory" in str(refused.value)
     assert "remove" not in str(refused.value)
+
+
+def make_call(outcome: str, *, model: str = "gpt-x") -> ModelCall:
+    digest = "a" * 64
+    return ModelCall(
+        agent=AgentName.OPTIMIZER,
+        model=model,
+        template_digest=digest,
+        prompt_digest=digest,
+        reply_digest=digest,
+        input_tokens=1,
+        output_tokens=0,
+        latency_seconds=0.1,
+        outcome=outcome,
+    )
+
+
+def complain(outcome: str, *, is_by_rule: bool, model: str = "gpt-x") -> str | None:
+    settings = Settings(model="gpt-x", openai_base_url="http://me:password@127.0.0.1:9/v1")
+    decision = AgentDecision(agent=AgentName.OPTIMIZER, choice="hold", reason="", model="rule", is_by_rule=is_by_rule)
+    return model_complaint(settings, [make_call(outcome, model=model)], [decision], consequence="the run held")
+
+
+@pytest.mark.parametrize("outcome", ["timeout", "unavailable"])
+def test_a_silent_model_is_named_with_its_endpoint_its_limit_and_what_to_check(outcome):
+    assert complain(outcome, is_by_rule=True) == (
+        "model gpt-x at http://127.0.0.1:9/v1 did not answer (limit 30 s); the run held by rule; "
+        "check OPENAI_BASE_URL and OPENAI_API_KEY; `autofi doctor`"
+    )
+
+
+def test_a_model_that_had_its_say_is_not_complained_of():
+    assert complain("ok", is_by_rule=False) is None
+    assert complain("malformed", is_by_rule=True) is None
+    assert complain("timeout", is_by_rule=False) is None
+
+
+def test_a_model_that_is_no_longer_set_is_not_complained_of():
+    assert complain("timeout", is_by_rule=True, model="gpt-w") is None
+
+
+@pytest.mark.parametrize(("reason", "length"), [("", 0), ("   ", 0), ("x" * 201, 201), ("x" * 50_000, 50_000)])
+@pytest.mark.parametrize("command", ["halt", "resume"])
+def test_a_reason_has_1_to_200_characters(tmp_path, command, reason, length):
+    answer = autofi(command, "--reason", reason, AUTOFI_HOME=tmp_path)
+
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr == (f"error: --reason has {length} characters, limits 1 and 200; say why in a sentence\n")
+
+
+def test_a_reason_of_200_characters_halts_and_is_said_as_it_was_given(tmp_path):
+    make_older(tmp_path, with_rows=False)
+    autofi("init", AUTOFI_HOME=tmp_path, AUTOFI_MODE="shadow")
+
+    answer = autofi("halt", "--reason", "[red]" + "x" * 195, AUTOFI_HOME=tmp_path)
+
+    assert answer.exit_code == 0
+    assert "[red]x" in answer.stdout
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 201])
+def test_the_api_has_the_same_limits_of_a_reason(reason):
+    with pytest.raises(ValidationError):
+        HaltTrading(reason=reason, by="alice")
+
+    assert HaltTrading(reason="x" * 200, by="alice").reason == "x" * 200

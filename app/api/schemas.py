@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, StringConstraints
 
 from domain.journal import JournalEntry
 from domain.policy import Policy
@@ -35,7 +35,7 @@ class AnswerApproval(Value):
 
 
 class HaltTrading(Value):
-    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARACTERS)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_REASON_CHARACTERS)]
     by: Person
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.console import say
+from app.console import naming_run, say
 
 AnswerTarget = Annotated[str, typer.Argument(help="Batch digest (or its first 8 or more characters) from `status`.")]
 AsUser = Annotated[str | None, typer.Option("--as", help="Who answers (AUTOFI_USER).")]
@@ -34,13 +34,14 @@ def _answer(target: str, *, approved: bool, user: str | None, home: Path | None)
     with open_application(settings) as application:
         approval = answer_approval(application, target, approved=approved, answered_by=settings.user)
         say(f"{approval.status} by {approval.answered_by}: {approval.batch_digest}")
-        application.conductor.resume(approval.run_id)
+        with naming_run(approval.run_id):
+            application.conductor.resume(approval.run_id)
         print_outcome(application, approval.run_id)
 
 
 def halt(
     *,
-    reason: Annotated[str, typer.Option(help="Why; kept in the journal.")],
+    reason: Annotated[str, typer.Option(help="Why, in at most 200 characters; kept in the journal.")],
     user: AsUser = None,
     home: HomeOption = None,
 ) -> None:
@@ -50,7 +51,7 @@ def halt(
 
 def resume(
     *,
-    reason: Annotated[str, typer.Option(help="Why; kept in the journal.")],
+    reason: Annotated[str, typer.Option(help="Why, in at most 200 characters; kept in the journal.")],
     reducing: Annotated[bool, typer.Option("--reducing", help="Allow only what lowers risk.")] = False,
     user: AsUser = None,
     home: HomeOption = None,
@@ -60,12 +61,21 @@ def resume(
 
 
 def _write_state(state: str, *, reason: str, user: str | None, home: Path | None) -> None:
+    from rich.markup import escape
+
+    from app.api.schemas import MAX_REASON_CHARACTERS
     from app.clock import SystemClock
     from app.settings import load_settings
     from app.stores import open_stores
+    from domain.errors import ConfigurationInvalid
     from domain.verdict import TradingState
 
+    reason = reason.strip()
+    if not 1 <= len(reason) <= MAX_REASON_CHARACTERS:
+        raise ConfigurationInvalid(
+            f"--reason has {len(reason)} characters, limits 1 and {MAX_REASON_CHARACTERS}; say why in a sentence"
+        )
     settings = load_settings(home=home, user=user)
     with open_stores(home=settings.home) as stores:
         stores.trading_state.write(TradingState(state), by=settings.user, reason=reason, at=SystemClock().now())
-    say(f"trading is [bold]{state}[/bold], set by {settings.user}: {reason}")
+    say(f"trading is [bold]{state}[/bold], set by {settings.user}: {escape(reason)}")

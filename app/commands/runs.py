@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.console import print_json, progress
+from app.console import FAILED_EXIT, MODEL_DOWN_EXIT, naming_run, print_error, print_json, progress
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+    from domain.run import RunRecord
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="State directory (AUTOFI_HOME).")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print data instead of tables.")]
@@ -28,7 +32,11 @@ def run(
     as_json: JsonFlag = False,
     home: HomeOption = None,
 ) -> None:
-    """Make one decision and carry it out as far as the guards, and where needed a human, allow."""
+    """Make one decision and carry it out as far as the guards, and where needed a human, allow.
+
+    Exit code 0: decided (executed, denied, held, waiting, unchanged...); 1: the run failed; 2: an error before it;
+    3: the model did not answer, and a rule decided in its place.
+    """
     from app.render import print_outcome
     from app.settings import load_settings
     from app.wiring import new_request, open_application
@@ -40,21 +48,35 @@ def run(
         if resume is None:
             request = new_request(application, Workflow(workflow), trigger=Trigger.OPERATOR)
             run_id = request.run_id
-            status = application.conductor.start(request, on_stage=lambda stage, _: progress(f"{run_id}: {stage}"))
+            with naming_run(run_id):
+                status = application.conductor.start(request, on_stage=lambda stage, _: progress(f"{run_id}: {stage}"))
         else:
             run_id = resume
             if application.dependencies.runs.request(run_id) is None:
                 raise UnknownSubject(f"run {run_id!r} was never started here; `autofi runs` lists the runs")
-            status = application.conductor.resume(run_id, on_stage=lambda stage, _: progress(f"{run_id}: {stage}"))
+            with naming_run(run_id):
+                status = application.conductor.resume(run_id, on_stage=lambda stage, _: progress(f"{run_id}: {stage}"))
+        record = application.dependencies.runs.record(run_id)
         if as_json:
-            record = application.dependencies.runs.record(run_id)
             print_json(
                 {"run_id": run_id, "status": status, "record": record.model_dump(mode="json") if record else None}
             )
         else:
             print_outcome(application, run_id)
     if status is RunStatus.FAILED:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED_EXIT)
+    if record is not None:
+        _complain_of_model(settings, record)
+
+
+def _complain_of_model(settings: Settings, record: RunRecord) -> None:
+    from app.render import model_complaint
+
+    consequence = f"the run {record.status}"
+    complaint = model_complaint(settings, record.model_calls, record.decisions, consequence=consequence)
+    if complaint is not None:
+        print_error(complaint)
+        raise typer.Exit(MODEL_DOWN_EXIT)
 
 
 def status(*, as_json: JsonFlag = False, home: HomeOption = None) -> None:
