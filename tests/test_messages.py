@@ -19,7 +19,9 @@ from guards import check
 from guards.finding import FACT
 from guards.render import describe_batch, verdict_sentence
 from tests.builders_evidence import make_evidence, make_limits, make_plan
+from tests.fakes import Treasury
 from tests.processes import autofi
+from tests.test_api import make_application, make_client
 from tests.test_database import make_older
 
 ASKING = make_limits(approval={"min_value_without_approval_usd": 0})
@@ -142,3 +144,34 @@ def test_the_api_has_the_same_limits_of_a_reason(reason):
         HaltTrading(reason=reason, by="alice")
 
     assert HaltTrading(reason="x" * 200, by="alice").reason == "x" * 200
+
+
+@pytest.fixture
+def client(tmp_path):
+    treasury = Treasury(tmp_path)
+    with make_client(make_application(treasury)) as client:
+        yield client
+    treasury.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"), [("{", "application/json"), ("workflow=optimize", "text/plain"), ('{"a": 1}', "text/plain")]
+)
+def test_a_body_that_is_no_json_is_told_so(client, body, media_type):
+    response = client.post("/v1/runs", content=body, headers={"Content-Type": media_type})
+
+    assert response.status_code == 422
+    assert response.json()["detail"].startswith("the body is not JSON; ")
+
+
+def test_a_wrong_field_is_no_matter_of_json(client):
+    response = client.post("/v1/runs", json={"workflow": "dance"})
+
+    assert response.json()["detail"] == "1 fields are invalid"
+
+
+def test_the_root_names_where_the_api_is(client):
+    response = client.get("/")
+
+    assert response.status_code == 404
+    assert "the API is under /v1" in response.json()["detail"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -26,6 +28,9 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
 INTERNAL_STATUS: Final = 500
 INVALID_STATUS: Final = 422
+NOT_FOUND_STATUS: Final = 404
+NO_JSON: Final = "the body is not JSON; send a JSON object with Content-Type: application/json"
+NO_ROUTE: Final = "no such route; the API is under /v1, its schema at /v1/openapi.json"
 MAX_FIELD_PROBLEMS: Final = 20
 STATUSES: Final[tuple[tuple[type[AutofiError], int], ...]] = (
     (UnknownSubject, 404),
@@ -109,12 +114,23 @@ async def _answer_invalid_request(_: Request, error: Exception) -> JSONResponse:
         FieldProblem(where=".".join(str(part) for part in each["loc"]), problem=str(each["msg"]))
         for each in raised[:MAX_FIELD_PROBLEMS]
     )
-    return respond(make_problem(INVALID_STATUS, "invalid_request", f"{len(raised)} fields are invalid", errors=errors))
+    detail = f"{len(raised)} fields are invalid" if not _is_no_json(raised) else NO_JSON
+    return respond(make_problem(INVALID_STATUS, "invalid_request", detail, errors=errors))
+
+
+def _is_no_json(raised: Sequence[Mapping[str, object]]) -> bool:
+    """Text that does not parse, or a body that no Content-Type declares as JSON."""
+    return any(
+        each["type"] == "json_invalid" or (each["loc"] == ("body",) and isinstance(each.get("input"), (bytes, str)))
+        for each in raised
+    )
 
 
 async def _answer_http_error(_: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else INTERNAL_STATUS
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
+    if detail == HTTPStatus(NOT_FOUND_STATUS).phrase:  # no route at all, rather than a route that found nothing
+        detail = NO_ROUTE
     return respond(make_problem(status, HTTP_CODES.get(status, "refused"), detail))
 
 
