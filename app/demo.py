@@ -20,7 +20,7 @@ from app.render import print_holdings, print_outcome, sparkline, status_text
 from app.scenes import play
 from app.settings import POLICY_FILE, Settings, load_settings
 from app.status import Standing, read_status
-from app.verification import verify_journal
+from app.verification import describe_proof, verify_journal
 from app.wiring import Application, new_request, open_application
 from domain.errors import AutofiError, ConfigurationInvalid, InvariantBroken
 from domain.run import RunRecord, RunStatus, Trigger, Workflow
@@ -192,8 +192,8 @@ def _prove(stage: _Stage) -> None:
     say("\n[bold]audit[/bold]")
     result = verify_journal(stage.settings)
     if not result.is_verified:
-        raise InvariantBroken(f"journal entry {result.broken_sequence}: {result.problem}")
-    say(f"autofi audit verify: [bold green]VERIFIED[/bold green] {result.entries} entries, head {result.head[:16]}")
+        raise InvariantBroken(f"the audit trail does not hold: {result.problem}")
+    say(f"autofi audit verify: [bold green]VERIFIED[/bold green] {describe_proof(result)}")
     first, last = stage.values[0], stage.values[-1]
     say(f"value over time {sparkline(stage.values)} {first:,.2f} → {last:,.2f} USD")
 

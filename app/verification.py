@@ -72,3 +72,8 @@ def export_journal(journal: SqlJournal, target: Path) -> int:
     finally:
         draft.unlink(missing_ok=True)
     return len(entries)
+
+
+def describe_proof(result: Verification) -> str:
+    """What was verified, in one phrase."""
+    return f"{result.entries} entries, {result.books} books, {result.artifacts} artifacts, head {result.head[:16]}"

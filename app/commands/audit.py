@@ -63,14 +63,13 @@ def show(
 def verify(*, as_json: JsonFlag = False, home: HomeOption = None) -> None:
     """Walk every book's hash chain and check every artifact; exit code 1 when anything does not hold."""
     from app.settings import load_settings
-    from app.verification import verify_journal
+    from app.verification import describe_proof, verify_journal
 
     result = verify_journal(load_settings(home=home))
     if as_json:
         print_json(result)
     elif result.is_verified:
-        counted = f"{result.entries} entries, {result.books} books, {result.artifacts} artifacts"
-        say(f"[bold green]VERIFIED[/bold green] {counted}, head {result.head[:16]}")
+        say(f"[bold green]VERIFIED[/bold green] {describe_proof(result)}")
     else:
         place = "" if result.broken_sequence is None else f" at entry {result.broken_sequence}"
         say(f"[bold red]BROKEN[/bold red]{place}: {result.problem}")
