@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.clock import SystemClock
 from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
+from app.paper_node import FRESH_START
 from app.settings import (
     CONFIG_DIRECTORY,
     DATABASE_FILE,
@@ -71,8 +72,7 @@ def _upgrade(settings: Settings, *, changes_account: bool) -> str:
         raise ConfigurationInvalid(f"{settings.home} already has an account; use another AUTOFI_HOME for another Safe")
     if settings.mode == "paper" and not PaperChain.exists(settings.home):
         raise ConfigurationInvalid(
-            f"{settings.home} lost its local chain, and a new one would not fit its records; "
-            "choose another home, or remove this one and run `autofi init`"
+            f"{settings.home} lost its local chain, and a new one would not fit its records; {FRESH_START}"
         )
     open_database(settings.database, upgrade=True).close()
     return load_catalog(settings.strategies_path).account

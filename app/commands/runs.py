@@ -12,7 +12,8 @@ from app.console import FAILED_EXIT, MODEL_DOWN_EXIT, naming_run, print_error, p
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from domain.run import RunRecord
+    from app.wiring import Application
+    from domain.run import RunRecord, RunStatus
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="State directory (AUTOFI_HOME).")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print data instead of tables.")]
@@ -39,23 +40,13 @@ def run(
     """
     from app.render import print_outcome
     from app.settings import load_settings
-    from app.wiring import new_request, open_application
-    from domain.errors import UnknownSubject
-    from domain.run import RunStatus, Trigger, Workflow
+    from app.wiring import open_application
+    from domain.run import RunStatus
 
     settings = load_settings(home=home, policy=policy)
     with open_application(settings, report=progress) as application:
-        if resume is None:
-            request = new_request(application, Workflow(workflow), trigger=Trigger.OPERATOR)
-            run_id = request.run_id
-            with naming_run(run_id):
-                status = application.conductor.start(request, on_stage=lambda stage, _: progress(f"{run_id}: {stage}"))
-        else:
-            run_id = resume
-            if application.dependencies.runs.request(run_id) is None:
-                raise UnknownSubject(f"run {run_id!r} was never started here; `autofi runs` lists the runs")
-            with naming_run(run_id):
-                status = application.conductor.resume(run_id, on_stage=lambda stage, _: progress(f"{run_id}: {stage}"))
+        run_id = _new_run(application, workflow) if resume is None else _known_run(application, resume)
+        status = _walk(application, run_id)
         record = application.dependencies.runs.record(run_id)
         if as_json:
             print_json(
@@ -67,6 +58,29 @@ def run(
         raise typer.Exit(FAILED_EXIT)
     if record is not None:
         _complain_of_model(settings, record)
+
+
+def _new_run(application: Application, workflow: WorkflowName) -> str:
+    """Admitted first, so that a crash at any later moment leaves a run that can be resumed."""
+    from app.wiring import new_request
+    from domain.run import Trigger, Workflow
+
+    request = new_request(application, Workflow(workflow), trigger=Trigger.OPERATOR)
+    application.dependencies.runs.start(request)
+    return request.run_id
+
+
+def _known_run(application: Application, run_id: str) -> str:
+    from domain.errors import UnknownSubject
+
+    if application.dependencies.runs.request(run_id) is None:
+        raise UnknownSubject(f"run {run_id!r} was never started here; `autofi runs` lists the runs")
+    return run_id
+
+
+def _walk(application: Application, run_id: str) -> RunStatus:
+    with naming_run(run_id):
+        return application.conductor.resume(run_id, on_stage=lambda stage, _: progress(f"{run_id}: {stage}"))
 
 
 def _complain_of_model(settings: Settings, record: RunRecord) -> None:

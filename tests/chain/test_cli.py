@@ -300,10 +300,13 @@ def test_after_an_idle_hour_every_feed_reports_again(home):
 def test_a_model_that_cannot_be_reached_holds_the_run(home):
     command, before = of(home), operator_nonce(home)
 
-    run = command("run", AUTOFI_MODEL="some-model", OPENAI_BASE_URL=f"http://127.0.0.1:{claim_port(None)}/v1")
+    endpoint = f"http://127.0.0.1:{claim_port(None)}/v1"
 
-    assert (run.exit_code, ended(run)[0]) == (0, "HELD")
+    run = command("run", AUTOFI_MODEL="some-model", OPENAI_BASE_URL=endpoint)
+
+    assert (run.exit_code, ended(run)[0]) == (3, "HELD")
     assert "model unavailable" in run.stdout.splitlines()[0]
+    assert all(part in run.stderr for part in ("some-model", endpoint, "limit 30 s", "check OPENAI_BASE_URL"))
     assert operator_nonce(home) == before
 
 

@@ -173,7 +173,8 @@ def test_the_fifth_act_asks_no_model(shown):
 
 
 def test_the_trail_is_verified_and_the_value_drawn(shown):
-    assert re.search(r"autofi audit verify: VERIFIED \d+ entries, 3 books, \d+ artifacts, head [0-9a-f]{16}", shown.stdout)
+    proof = r"autofi audit verify: VERIFIED \d+ entries, 3 books, \d+ artifacts, head [0-9a-f]{16}"
+    assert re.search(proof, shown.stdout)
     assert re.search(r"value over time [▁▂▃▄▅▆▇█]{5,} [\d,.]+ → [\d,.]+ USD", shown.stdout)
 
 
