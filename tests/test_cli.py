@@ -222,7 +222,7 @@ def test_a_home_that_lost_its_chain_does_not_get_another_one(tmp_path):
     message = refusal(autofi("init", AUTOFI_HOME=tmp_path))
 
     assert f"{tmp_path} lost its local chain" in message
-    assert "choose another home" in message
+    assert "set AUTOFI_HOME to a new directory" in message
 
 
 def test_an_export_needs_a_folder_and_leaves_no_half_of_a_file(tmp_path):
