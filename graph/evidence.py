@@ -11,6 +11,7 @@ from graph.dependencies import Dependencies
 from graph.state import State
 from guards.decode import decode_batch
 from tools.protocol_risk import score_protocols
+from tools.risk_report import assess_portfolio
 
 
 def gather_evidence(
@@ -46,5 +47,20 @@ def gather_evidence(
 def reparse_plan(state: State) -> RebalancePlan:
     plan = state["proposal"].plan
     if plan is None:
-        raise InvariantBroken("the guard was reached without a plan")
+        raise InvariantBroken("a stage after the rebalancer was reached without a plan")
     return RebalancePlan.model_validate(plan.model_dump())
+
+
+def simulate_book(state: State, dependencies: Dependencies) -> SimulatedBook:
+    """Run the plan's exact bytes at the head and measure what they would leave. A failing run is evidence, no error."""
+    observation = state["observation"]
+    simulation = dependencies.simulator.simulate(reparse_plan(state))
+    risk_after = assess_portfolio(
+        simulation.after,
+        snapshot=dependencies.snapshot(observation.snapshot_digest),
+        history=dependencies.history(observation.history_digest),
+        catalog=dependencies.catalog,
+        limits=dependencies.policy.risk,
+        subject="after",
+    )
+    return SimulatedBook(report=simulation.report, after=simulation.after, risk_after=risk_after)

@@ -9,17 +9,16 @@ from typing import Final
 
 from domain.errors import ExecutionFailed, SigningRefused
 from domain.portfolio import net_asset_value_usd
-from domain.stages import Settlement, SimulatedBook
+from domain.stages import Settlement
 from domain.transaction import BalanceDelta, IntentStatus, Receipt, differing_deltas
 from domain.units import value_usd
 from domain.verdict import Approval, ApprovalStatus, Evidence, TradingState, Verdict
 from graph.dependencies import Dependencies, Mode
-from graph.evidence import gather_evidence, reparse_plan
+from graph.evidence import gather_evidence, reparse_plan, simulate_book
 from graph.state import State
 from guards import check
 from guards.budgets import measure_spending
 from guards.certificate import issue_certificate
-from tools.risk_report import assess_portfolio
 
 NATIVE_DECIMALS: Final = 18
 
@@ -33,7 +32,7 @@ def execute(state: State, dependencies: Dependencies) -> State:
             receipt = dependencies.sender.resume(digest)
         return State(settlement=_settled(receipt, state, dependencies))
     evidence = gather_evidence(
-        state, dependencies, book=_simulate_again(state, dependencies), approval=_consent(state, dependencies)
+        state, dependencies, book=simulate_book(state, dependencies), approval=_consent(state, dependencies)
     )
     verdict = check(evidence)
     if not verdict.is_pass or verdict.needs_approval:
@@ -57,20 +56,6 @@ def _closing_the_books(digest: str, dependencies: Dependencies) -> Iterator[None
         elif intent is None or intent.status is IntentStatus.EXPIRED:
             dependencies.budgets.release(digest)
         raise
-
-
-def _simulate_again(state: State, dependencies: Dependencies) -> SimulatedBook:
-    observation = state["observation"]
-    simulation = dependencies.simulator.simulate(reparse_plan(state))
-    risk_after = assess_portfolio(
-        simulation.after,
-        snapshot=dependencies.snapshot(observation.snapshot_digest),
-        history=dependencies.history(observation.history_digest),
-        catalog=dependencies.catalog,
-        limits=dependencies.policy.risk,
-        subject="after",
-    )
-    return SimulatedBook(report=simulation.report, after=simulation.after, risk_after=risk_after)
 
 
 def _consent(state: State, dependencies: Dependencies) -> Approval | None:
