@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from chain.anvil import CHAIN_ID
 from chain.world_aave import AaveMarket
-from chain.world_parameters import HEARTBEAT_SECONDS, TOKENS, VAULTS, TokenParameters
+from chain.world_parameters import AAVE_COLLATERAL, AAVE_ORACLES, HEARTBEAT_SECONDS, TOKENS, VAULTS, TokenParameters
 from chain.world_site import Site
 from chain.world_uniswap import Exchange
 from domain.market import Catalog, Contracts, Strategy, StrategyKind, Token
@@ -23,7 +23,7 @@ HEADER: Final = """\
 COMMENTS: Final = {
     "contracts": "# The fixed infrastructure of the chain.",
     "tokens": "# Tokens the account may hold. A price older than its feed's heartbeat is stale.",
-    "strategies": "# Places that pay a yield. factors: shared risks besides protocol, token and issuer.",
+    "strategies": "# Places that pay a yield. oracles, collateral and factors: risks they share.",
     "venues": "# Uniswap v3 pools. fee_pips: hundredths of a basis point.",
 }
 
@@ -85,7 +85,8 @@ def _aave_strategies(market: AaveMarket) -> tuple[Strategy, ...]:
             contract=market.pool,
             receipt=market.receipts[token.id],
             receipt_decimals=token.decimals,
-            factors=("chainlink",),
+            oracles=AAVE_ORACLES,
+            collateral=AAVE_COLLATERAL,
         )
         for token in TOKENS
     )
@@ -101,6 +102,8 @@ def _vault_strategies(vaults: dict[str, str]) -> tuple[Strategy, ...]:
             contract=vaults[vault.id],
             receipt=vaults[vault.id],
             receipt_decimals=VAULT_DECIMALS,
+            oracles=vault.oracles,
+            collateral=vault.collateral,
             factors=vault.factors,
         )
         for vault in VAULTS
@@ -112,7 +115,10 @@ def render_toml(catalog: Catalog) -> str:
     names = {"chain_id", "account", "operator", "reserve_token", "native_token"}
     scalars = catalog.model_dump(mode="json", include=names)
     groups = {"tokens": catalog.tokens, "strategies": catalog.strategies, "venues": catalog.venues}
-    parts = [HEADER + _rows(scalars), f"{COMMENTS['contracts']}\n[contracts]\n" + _rows(catalog.contracts.model_dump())]
+    parts = [
+        HEADER + _rows(scalars),
+        f"{COMMENTS['contracts']}\n[contracts]\n" + _rows(catalog.contracts.model_dump(exclude_none=True)),
+    ]
     for name, entries in groups.items():
         tables = [f"[[{name}]]\n{_rows(entry.model_dump(mode='json'))}" for entry in entries]
         parts.append(COMMENTS[name] + "\n" + "\n".join(tables))

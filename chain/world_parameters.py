@@ -42,6 +42,11 @@ LIQUIDATION_THRESHOLD_BPS: Final = 9_300
 LIQUIDATION_BONUS_BPS: Final = 10_500
 
 
+AAVE_ORACLES: Final = ("chainlink",)
+AAVE_COLLATERAL: Final = ("weth", "wbtc")
+"""What nearly all of Aave's debt is owed against."""
+
+
 class VaultParameters(NamedTuple):
     """One ERC-4626 vault; `deposited` in whole tokens, `apr` as a fraction of one (None: earned elsewhere)."""
 
@@ -52,10 +57,22 @@ class VaultParameters(NamedTuple):
     deposited: int
     apr: float | None
     factors: tuple[str, ...]
+    oracles: tuple[str, ...] = ()
+    collateral: tuple[str, ...] = ()
 
 
 VAULTS: Final = (
-    VaultParameters("vault-aave-usdc", "AaveVault", "aave-wrapper", "usdc", 8_000_000, None, ("aave-v3", "chainlink")),
+    VaultParameters(
+        id="vault-aave-usdc",
+        contract="AaveVault",
+        protocol="aave-wrapper",
+        token="usdc",  # noqa: S106  # an id, not a secret
+        deposited=8_000_000,
+        apr=None,
+        factors=("aave-v3",),
+        oracles=AAVE_ORACLES,
+        collateral=AAVE_COLLATERAL,
+    ),
     VaultParameters("vault-limited-dai", "LimitedVault", "limited-vault", "dai", 6_000_000, 0.052, ("vault-owner",)),
     VaultParameters(
         "vault-slashable-usdc", "SlashableVault", "slashable-vault", "usdc", 7_000_000, 0.061, ("vault-owner",)

@@ -43,8 +43,12 @@ class Strategy(Value):
     contract: Address
     receipt: Address
     receipt_decimals: Decimals
+    oracles: tuple[Slug, ...] = ()
+    """Price sources that the strategy itself relies on."""
+    collateral: tuple[Slug, ...] = ()
+    """What its borrowers owe against."""
     factors: tuple[Slug, ...] = ()
-    """Shared risk factors besides protocol, token and issuer: oracles, collateral, underlying protocols."""
+    """Further risks that strategies share: underlying protocols, one owner's key, one operator."""
 
 
 class Venue(Value):
@@ -68,6 +72,8 @@ class Contracts(Value):
     multicall: Address
     multisend_call_only: Address
     permit2: Address
+    sequencer_feed: Address | None = None
+    """Chainlink's sequencer uptime feed, on rollups."""
 
 
 class Catalog(Value):
@@ -172,6 +178,13 @@ class RateObservation(Value):
         return self.borrowed / self.supplied
 
 
+class SequencerReading(Value):
+    """What the sequencer uptime feed says."""
+
+    is_up: bool
+    since: UtcDatetime
+
+
 class MarketSnapshot(Value):
     """All readings of one block; what a decision is based on."""
 
@@ -184,6 +197,8 @@ class MarketSnapshot(Value):
     priority_fee_wei: Uint256
     prices: tuple[PriceObservation, ...]
     rates: tuple[RateObservation, ...]
+    sequencer: SequencerReading | None = None
+    """None where the catalog names no feed, or the feed could not be read."""
 
     @cached_property
     def _prices_by_token(self) -> dict[str, tuple[PriceObservation, ...]]:

@@ -27,6 +27,8 @@ class FreshnessLimits(Value):
     max_price_disagreement_bps: Bps
     max_stable_deviation_bps: Bps
     """A stable token further than this from one dollar may not be entered."""
+    min_sequencer_uptime_seconds: Seconds
+    """On chains with a sequencer: it must be up, and have been for this long."""
 
 
 class ExposureLimits(Value):
@@ -34,7 +36,11 @@ class ExposureLimits(Value):
     max_protocol_share: ShareLimit
     max_token_share: ShareLimit
     """Of any token except the reserve token."""
+    max_chain_share: ShareLimit
+    """Of everything invested through one chain, cash apart."""
     max_issuer_share: ShareLimit
+    max_oracle_share: ShareLimit
+    max_collateral_share: ShareLimit
     max_factor_share: ShareLimit
     min_reserve_share: ShareLimit
     """In the reserve token, uninvested."""
@@ -53,8 +59,26 @@ class RiskLimits(Value):
     max_cvar_99_share: ShareLimit
     max_volatility_share: Limit
     max_drawdown_share: ShareLimit
-    max_stress_loss_share: ShareLimit
-    """For every scenario in the set."""
+    min_interval_confidence_share: Annotated[ExactDecimal, Field(gt=Decimal(0), lt=Decimal(1))]
+    """Limits hold for the upper end of an interval with at least this coverage."""
+
+
+class StressLimits(Value):
+    """Largest loss of each family of scenarios (domain.stress), as a share of net asset value."""
+
+    utilization_days: Annotated[int, Field(gt=0, le=365, strict=True)]
+    """How long a fully utilized pool lets nobody out."""
+    max_depeg_3_loss_share: ShareLimit
+    max_depeg_12_loss_share: ShareLimit
+    max_depeg_50_loss_share: ShareLimit
+    max_volatile_fall_loss_share: ShareLimit
+    max_utilization_loss_share: ShareLimit
+    max_bad_debt_loss_share: ShareLimit
+    max_exploit_loss_share: ShareLimit
+    max_gas_loss_share: ShareLimit
+    max_oracle_lag_loss_share: ShareLimit
+    max_reward_loss_share: ShareLimit
+    max_combined_loss_share: ShareLimit
 
 
 class ProtocolLimits(Value):
@@ -101,6 +125,27 @@ class ApprovalLimits(Value):
     requires_four_eyes: Annotated[bool, Field(strict=True)]
 
 
+class BreakerLimits(Value):
+    """Beyond these the trading state falls by itself; only an operator raises it again."""
+
+    max_day_drawdown_share: ShareLimit
+    """Fall of net asset value below its highest of the last 24 hours."""
+    max_week_drawdown_share: ShareLimit
+    max_peak_drawdown_share: ShareLimit
+    """Below its highest since trading was last resumed."""
+    max_failed_runs_count: Count
+    """Failed runs in a row."""
+    max_blind_runs_count: Count
+    """Runs in a row that found their data stale, disputed or out of reach."""
+
+
+class ChangeRules(Value):
+    """How this policy may be replaced: tighter at once, looser after the delay and with a second person."""
+
+    loosening_delay_seconds: Seconds
+    requires_four_eyes: Annotated[bool, Field(strict=True)]
+
+
 class MitigationRules(Value):
     max_peg_deviation_bps: Bps
     """A held stable token beyond this starts the mitigation workflow."""
@@ -117,12 +162,15 @@ class Policy(Value):
     freshness: FreshnessLimits
     exposure: ExposureLimits
     risk: RiskLimits
+    stress: StressLimits
     protocol: ProtocolLimits
     economics: EconomicsLimits
     slippage: SlippageLimits
     budgets: BudgetLimits
     simulation: SimulationLimits
     approval: ApprovalLimits
+    breakers: BreakerLimits
+    changes: ChangeRules
     mitigation: MitigationRules
 
     def digest(self) -> str:

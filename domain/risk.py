@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from domain.stress import StressFamily, scenario_name
 from domain.units import Ratio, Slug, Value
 
 
@@ -31,8 +32,14 @@ class TailRisk(Value):
 class StressLoss(Value):
     """Loss of one scenario as a fraction of net asset value, gains floored at 0."""
 
-    scenario: Slug
+    family: StressFamily
+    subject: Slug
+    """What is hit: a token, a protocol, a combination, or the whole book."""
     loss: Ratio = Field(ge=0)
+
+    @property
+    def scenario(self) -> str:
+        return scenario_name(self.family, self.subject)
 
 
 class RiskReport(Value):

@@ -141,6 +141,8 @@ class RunRecord(Value):
     batch_digest: Digest | None = None
     simulation: SimulationReport | None = None
     verdict: Verdict | None = None
+    evidence_digest: Digest | None = None
+    """Of the artifact with everything that the verdict was reached on."""
     approval: Approval | None = None
     receipt: Receipt | None = None
     surprises: tuple[BalanceDelta, ...] = ()

@@ -13,7 +13,7 @@ from domain.policy import Policy
 from domain.portfolio import Portfolio
 from domain.risk import ProtocolScore, RiskReport
 from domain.transaction import DecodedBatch, SimulationReport
-from domain.units import Address, Digest, Ratio, Slug, Usd, UtcDatetime, Value
+from domain.units import Address, Bps, Digest, Ratio, Slug, Usd, UtcDatetime, Value
 
 
 class TradingState(StrEnum):
@@ -101,6 +101,8 @@ class Denial(Value):
     limit: str = Field(max_length=120)
     observed: str = Field(max_length=120)
     unit: str = Field(max_length=24)
+    feasible_bps: Bps | None = None
+    """The largest part of this batch that this limit would let pass; None where no part of it would."""
 
 
 class Finding(Value):
@@ -127,6 +129,8 @@ class Verdict(Value):
     findings: tuple[Finding, ...]
     denials: tuple[Denial, ...]
     needs_approval: bool
+    feasible_usd: Usd | None = None
+    """Of a denied batch: the most of its value that every limit would let pass; None where nothing would."""
 
     @property
     def is_pass(self) -> bool:

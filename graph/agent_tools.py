@@ -10,7 +10,7 @@ from pydantic import Field
 
 from domain.market import Forecast
 from domain.plan import Candidate, CandidateKind
-from domain.policy import RiskLimits
+from domain.policy import Policy
 from domain.risk import RiskReport
 from graph.briefing import Fact, brief_candidate, brief_forecast, brief_risk, worst_stress
 from graph.tool_arguments import Arguments, Reason, ToolRefusal
@@ -101,7 +101,7 @@ def optimizer_toolbox(
 
 
 def risk_toolbox(
-    chosen: Candidate, candidates: Sequence[Candidate], reports: Mapping[str, RiskReport], limits: RiskLimits
+    chosen: Candidate, candidates: Sequence[Candidate], reports: Mapping[str, RiskReport], policy: Policy
 ) -> Toolbox[Judge]:
     offered = tuple(candidate for candidate in candidates if candidate.kind is not CandidateKind.HOLD)
 
@@ -116,7 +116,7 @@ def risk_toolbox(
         run=judge,
         choices={"candidate_id": _ids(offered)},
     )
-    return Toolbox((_show_risk(reports, limits), _show_stress(reports), _compare(offered), final))
+    return Toolbox((_show_risk(reports, policy), _show_stress(reports), _compare(offered), final))
 
 
 def _refuse_riskier(answer: Judge, chosen: str, reports: Mapping[str, RiskReport]) -> ToolRefusal | None:
@@ -138,7 +138,7 @@ def is_no_riskier(report: RiskReport, reference: RiskReport) -> bool:
 
 
 def mitigation_toolbox(
-    candidates: Sequence[Candidate], reports: Mapping[str, RiskReport], limits: RiskLimits
+    candidates: Sequence[Candidate], reports: Mapping[str, RiskReport], policy: Policy
 ) -> Toolbox[ChooseMitigation]:
     final = ToolSpec(
         name="choose_mitigation",
@@ -148,7 +148,7 @@ def mitigation_toolbox(
         run=answer_with,
         choices={"candidate_id": _ids(candidates)},
     )
-    return Toolbox((_show_risk(reports, limits), _show_stress(reports), final))
+    return Toolbox((_show_risk(reports, policy), _show_stress(reports), final))
 
 
 def rebalancer_toolbox(candidates: Sequence[Candidate], portfolio: Fact) -> Toolbox[ConfirmPlan]:
@@ -210,13 +210,13 @@ def _compare(candidates: Sequence[Candidate]) -> ToolSpec[Any]:
     )
 
 
-def _show_risk(reports: Mapping[str, RiskReport], limits: RiskLimits) -> ToolSpec[Any]:
+def _show_risk(reports: Mapping[str, RiskReport], policy: Policy) -> ToolSpec[Any]:
     return ToolSpec(
         name="show_risk",
         description="Tail risk, volatility and drawdown of one portfolio against the limits.",
         risk_class=RiskClass.SIMULATE,
         arguments=OneCandidate,
-        run=lambda wanted: brief_risk(reports[wanted.candidate_id], limits),
+        run=lambda wanted: brief_risk(reports[wanted.candidate_id], policy),
         choices={"candidate_id": tuple(reports)},
     )
 

@@ -11,10 +11,11 @@ from typing import Final
 
 from domain.market import Catalog, Forecast, MarketSnapshot
 from domain.plan import Candidate, Move, MoveKind
-from domain.policy import Policy, RiskLimits
+from domain.policy import Policy
 from domain.portfolio import Portfolio, value_holdings
 from domain.risk import RiskReport
 from domain.run import RiskEvent
+from domain.stress import StressFamily
 from domain.units import decimal_text, to_tokens
 from domain.verdict import Economics
 
@@ -108,28 +109,34 @@ def _limit(limit: object) -> float | str:
     return "unlimited" if isinstance(limit, str) else float(str(limit))
 
 
-def brief_limits(limits: RiskLimits) -> Fact:
+def brief_limits(policy: Policy) -> Fact:
+    limits = policy.risk
     return {
         "var_99": _limit(limits.max_var_99_share),
         "cvar_99": _limit(limits.max_cvar_99_share),
         "volatility": _limit(limits.max_volatility_share),
         "drawdown": _limit(limits.max_drawdown_share),
-        "stress": _limit(limits.max_stress_loss_share),
     }
 
 
-def brief_risk(report: RiskReport, limits: RiskLimits) -> Fact:
-    """The judged measures of one portfolio and which limits it exceeds or cannot prove."""
+def _stress_limit(policy: Policy, family: StressFamily) -> object:
+    return _limit(getattr(policy.stress, f"max_{family}_loss_share"))
+
+
+def brief_risk(report: RiskReport, policy: Policy) -> Fact:
+    """One portfolio's measures at the end of their intervals that guards judge, and which limits it breaches."""
     tail = report.tail(0.99)
     measures = {
-        "var_99": tail.var.value if tail else None,
-        "cvar_99": tail.cvar.value if tail else None,
-        "volatility": report.volatility.value if report.volatility else None,
-        "drawdown": report.max_drawdown.value if report.max_drawdown else None,
-        "stress": worst_stress(report),
+        "var_99": tail.var.upper if tail else None,
+        "cvar_99": tail.cvar.upper if tail else None,
+        "volatility": report.volatility.upper if report.volatility else None,
+        "drawdown": report.max_drawdown.upper if report.max_drawdown else None,
     }
-    bounds = brief_limits(limits)
+    bounds = brief_limits(policy)
     breaches = [name for name, value in measures.items() if _breaches(value, bounds[name])]
+    if not report.stress or any(_breaches(hit.loss, _stress_limit(policy, hit.family)) for hit in report.stress):
+        breaches.append("stress")
+    measures["stress"] = worst_stress(report)
     return {**{name: _rate(value) for name, value in measures.items()}, "breaches": breaches}
 
 

@@ -60,7 +60,7 @@ def simulate_book(state: State, dependencies: Dependencies) -> SimulatedBook:
         snapshot=dependencies.snapshot(observation.snapshot_digest),
         history=dependencies.history(observation.history_digest),
         catalog=dependencies.catalog,
-        limits=dependencies.policy.risk,
+        policy=dependencies.policy,
         subject="after",
     )
     return SimulatedBook(report=simulation.report, after=simulation.after, risk_after=risk_after)

@@ -28,6 +28,9 @@ def _check_shares(evidence: Evidence) -> Iterator[Finding]:
         ("protocol_share", limits.max_protocol_share),
         ("token_share", limits.max_token_share),
         ("issuer_share", limits.max_issuer_share),
+        ("chain_share", limits.max_chain_share),
+        ("oracle_share", limits.max_oracle_share),
+        ("collateral_share", limits.max_collateral_share),
         ("factor_share", limits.max_factor_share),
     )
     for code, limit in families:
@@ -50,6 +53,7 @@ def _values_by_subject(evidence: Evidence) -> dict[str, dict[str, Decimal]]:
         elif holding.strategy is None:
             subjects.append(("reserve_share", holding.token))
         if holding.strategy is not None:
+            subjects.append(("chain_share", str(catalog.chain_id)))
             subjects.extend(_strategy_subjects(catalog.strategy(holding.strategy)))
         for code, subject in subjects:
             values[code][subject] = EXACT.add(values[code][subject], holding.value_usd)
@@ -59,8 +63,13 @@ def _values_by_subject(evidence: Evidence) -> dict[str, dict[str, Decimal]]:
 def _strategy_subjects(strategy: Strategy) -> Iterable[tuple[str, str]]:
     yield "strategy_share", strategy.id
     yield "protocol_share", strategy.protocol
-    for factor in sorted(set(strategy.factors)):
-        yield "factor_share", factor
+    for code, shared in (
+        ("oracle_share", strategy.oracles),
+        ("collateral_share", strategy.collateral),
+        ("factor_share", strategy.factors),
+    ):
+        for subject in sorted(set(shared)):
+            yield code, subject
 
 
 def _share(value: Decimal, nav: Decimal) -> Decimal | None:

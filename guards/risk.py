@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from domain.policy import RiskLimits
 from domain.risk import Estimate, RiskReport, TailRisk
+from domain.stress import scenario_name, scenario_set
 from domain.verdict import Evidence, Finding
 from guards.finding import Quantity, Ruler, measured
 
@@ -22,7 +23,7 @@ def check_risk(evidence: Evidence) -> tuple[Finding, ...]:
         row
         for code, estimate, limit in _measures(report, limits)
         for row in _check_estimate(code, estimate, limit, limits=limits)
-    ) + tuple(_check_stress(report, limits))
+    ) + tuple(_check_stress(report, evidence))
 
 
 def _measures(report: RiskReport, limits: RiskLimits) -> Iterator[tuple[str, Estimate | None, Quantity | str]]:
@@ -53,14 +54,14 @@ def _check_estimate(
     )
 
 
-def _check_stress(report: RiskReport, limits: RiskLimits) -> Iterator[Finding]:
-    if not report.stress:
-        yield RULER.fact("stress_loss", "all scenarios", passed=False, limit="a scenario set", observed="none")
-    for stress in report.stress:
+def _check_stress(report: RiskReport, evidence: Evidence) -> Iterator[Finding]:
+    """Every scenario that applies to the simulated book, measured once; one that is missing is unknown."""
+    losses = {(hit.family, hit.subject): hit.loss for hit in report.stress}
+    for family, subject in sorted({*scenario_set(evidence.after, evidence.catalog), *losses}):
         yield RULER.at_most(
             "stress_loss",
-            stress.scenario,
-            observed=measured(stress.loss),
-            limit=limits.max_stress_loss_share,
+            scenario_name(family, subject),
+            observed=measured(losses.get((family, subject))),
+            limit=getattr(evidence.policy.stress, f"max_{family}_loss_share"),
             unit="of value",
         )

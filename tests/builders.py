@@ -95,7 +95,8 @@ def _make_reserves(tokens: tuple[Token, ...]) -> tuple[Strategy, ...]:
             contract=CONTRACTS.aave_pool,
             receipt=address(0x201 + index),
             receipt_decimals=token.decimals,
-            factors=("chainlink",),
+            oracles=("chainlink",),
+            collateral=("weth", "wbtc"),
         )
         for index, token in enumerate(tokens)
     )

@@ -15,6 +15,7 @@ from domain.plan import Move, MoveKind, RebalancePlan
 from domain.policy import Policy
 from domain.portfolio import Balance, Portfolio, Position
 from domain.risk import Estimate, ProtocolScore, RiskReport, StressLoss, TailRisk
+from domain.stress import StressFamily, scenario_set
 from domain.transaction import BalanceDelta, SimulationReport
 from domain.verdict import Approval, ApprovalStatus, BudgetState, Economics, Evidence, TradingState
 from guards.decode import decode_batch
@@ -31,12 +32,16 @@ LIMITS: dict[str, dict[str, object]] = {
         "min_price_sources_count": 2,
         "max_price_disagreement_bps": 100,
         "max_stable_deviation_bps": 100,
+        "min_sequencer_uptime_seconds": 3_600,
     },
     "exposure": {
         "max_strategy_share": "0.35",
         "max_protocol_share": "0.7",
         "max_token_share": "0.4",
+        "max_chain_share": "0.9",
         "max_issuer_share": "0.8",
+        "max_oracle_share": "0.8",
+        "max_collateral_share": "0.8",
         "max_factor_share": "0.8",
         "min_reserve_share": "0.1",
         "max_pool_supplied_share": "0.1",
@@ -53,7 +58,21 @@ LIMITS: dict[str, dict[str, object]] = {
         "max_cvar_99_share": "0.05",
         "max_volatility_share": "0.25",
         "max_drawdown_share": "0.15",
-        "max_stress_loss_share": "0.45",
+        "min_interval_confidence_share": "0.9",
+    },
+    "stress": {
+        "utilization_days": 7,
+        "max_depeg_3_loss_share": "0.03",
+        "max_depeg_12_loss_share": "0.12",
+        "max_depeg_50_loss_share": "0.45",
+        "max_volatile_fall_loss_share": "0.15",
+        "max_utilization_loss_share": "0.05",
+        "max_bad_debt_loss_share": "0.05",
+        "max_exploit_loss_share": "0.45",
+        "max_gas_loss_share": "0.01",
+        "max_oracle_lag_loss_share": "0.05",
+        "max_reward_loss_share": "0.02",
+        "max_combined_loss_share": "0.6",
     },
     "protocol": {"min_score_points": 50},
     "economics": {
@@ -80,6 +99,14 @@ LIMITS: dict[str, dict[str, object]] = {
     },
     "simulation": {"max_age_blocks": 5, "max_delta_tolerance_bps": 10},
     "approval": {"min_value_without_approval_usd": 400_000, "expiry_seconds": 1_800, "requires_four_eyes": True},
+    "breakers": {
+        "max_day_drawdown_share": "0.03",
+        "max_week_drawdown_share": "0.05",
+        "max_peak_drawdown_share": "0.1",
+        "max_failed_runs_count": 3,
+        "max_blind_runs_count": 5,
+    },
+    "changes": {"loosening_delay_seconds": 86_400, "requires_four_eyes": True},
 }
 """The limits of guard tests, pinned here so that nobody's tuning of the demo's policy moves an edge."""
 USDC, DAI = 10**6, 10**18
@@ -215,6 +242,16 @@ def make_tail(level: float, var: float, cvar: float, *, horizon_days: int = 1, s
     )
 
 
+def make_stress(portfolio: Portfolio | None = None, **losses: float) -> tuple[StressLoss, ...]:
+    """A mild loss in every scenario of the portfolio; `losses` are by family."""
+    scenarios = scenario_set(portfolio or make_portfolio(), make_catalog())
+    calm = {StressFamily.EXPLOIT: 0.25, StressFamily.GAS: 0.001, StressFamily.REWARD: 0.001}
+    return tuple(
+        StressLoss(family=family, subject=subject, loss=losses.get(family.value, calm.get(family, 0.02)))
+        for family, subject in sorted(scenarios)
+    )
+
+
 def make_report(subject: str = "after", **changes: object) -> RiskReport:
     fields: dict[str, object] = {
         "subject": subject,
@@ -222,7 +259,7 @@ def make_report(subject: str = "after", **changes: object) -> RiskReport:
         "tails": (make_tail(0.95, 0.004, 0.006), make_tail(0.99, 0.008, 0.011)),
         "volatility": make_estimate(0.05),
         "max_drawdown": make_estimate(0.03),
-        "stress": (StressLoss(scenario="exploit-aave-v3", loss=0.25), StressLoss(scenario="depeg-usdx-12", loss=0.02)),
+        "stress": make_stress(),
         "herfindahl": 0.3,
     }
     return RiskReport.model_validate({**fields, **changes})

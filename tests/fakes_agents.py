@@ -12,6 +12,7 @@ from domain.plan import Candidate, CandidateKind, Weight
 from domain.ports import Message, ModelReply, ToolOffer, ToolRequest
 from domain.risk import Estimate, RiskReport, StressLoss, TailRisk
 from domain.run import AgentName, RunRecord
+from domain.stress import StressFamily
 
 Script = ModelReply | ModelUnavailable
 
@@ -110,6 +111,6 @@ def make_report(subject: str, *, cvar_99: float = 0.02, stress: float = 0.2) -> 
         tails=(TailRisk(level=0.99, horizon_days=1, var=make_estimate(cvar_99 / 2), cvar=make_estimate(cvar_99)),),
         volatility=make_estimate(0.05),
         max_drawdown=make_estimate(0.03),
-        stress=(StressLoss(scenario="exploit", loss=stress),),
+        stress=(StressLoss(family=StressFamily.EXPLOIT, subject="aave-v3", loss=stress),),
         herfindahl=0.2,
     )

@@ -110,7 +110,7 @@ def test_risk_accepts_what_breaches_nothing() -> None:
 
 
 def test_risk_vetoes_a_choice_above_the_policy_when_nothing_safer_is_offered() -> None:
-    strict = make_policy(risk={"max_stress_loss_share": "0.01"})
+    strict = make_policy(stress={"max_exploit_loss_share": "0.01"})
     run = AgentRun(policy=strict)
     run.state["selection"] = walk(AgentRun(), optimizer)["selection"]
 

@@ -14,6 +14,7 @@ from domain.market import Catalog, MarketHistory, MarketSnapshot
 from domain.plan import Candidate, CandidateKind, Move, MoveKind
 from domain.policy import Policy
 from domain.portfolio import Portfolio, net_asset_value_usd, value_holdings
+from domain.stress import StressFamily
 from tests.builders import make_catalog, make_policy, make_portfolio, make_price, make_rate, make_snapshot
 from tests.builders_history import make_history
 from tools.allocation import plan_moves
@@ -79,6 +80,7 @@ def worst_excess(shares: Mapping[tuple[str, str | None], Decimal], catalog: Cata
         "token": caps.max_token_share,
         "issuer": caps.max_issuer_share,
         "factor": caps.max_factor_share,
+        "oracle": caps.max_oracle_share,
     }
     for (token, strategy_id), share in shares.items():
         keys = [("issuer", catalog.token(token).issuer)]
@@ -87,6 +89,7 @@ def worst_excess(shares: Mapping[tuple[str, str | None], Decimal], catalog: Cata
             strategy = catalog.strategy(strategy_id)
             keys += [("strategy", strategy.id), ("protocol", strategy.protocol)]
             keys += [("factor", factor) for factor in strategy.factors]
+            keys += [("oracle", oracle) for oracle in strategy.oracles]
         for key in keys:
             totals[key] = totals.get(key, Decimal(0)) + share
     excess = [share - Decimal(limits[family]) for (family, _), share in totals.items()]
@@ -244,10 +247,16 @@ def test_unlimited_caps_and_budgets_are_no_limits() -> None:
         ("max_strategy_share", "max_token_share", "max_issuer_share", "max_pool_supplied_share"), "unlimited"
     )
     policy = make_policy(
-        exposure={**unlimited, **UNLIMITED, "max_pool_withdrawable_share": "unlimited"},
+        exposure={
+            **unlimited,
+            **UNLIMITED,
+            "max_oracle_share": "unlimited",
+            "max_collateral_share": "unlimited",
+            "max_pool_withdrawable_share": "unlimited",
+        },
         budgets={"max_transaction_value_usd": "unlimited"},
         slippage={"max_day_slippage_usd": "unlimited"},
-        risk={"max_stress_loss_share": "unlimited"},
+        stress={f"max_{family}_loss_share": "unlimited" for family in StressFamily},
     )
 
     optimal = propose(policy=policy)["optimal"]

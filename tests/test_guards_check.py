@@ -190,7 +190,7 @@ def test_tightening_a_limit_never_turns_a_denial_into_a_pass(moves, limit, stric
     current = Decimal(str(LIMITS[section][key]))
     factor = 1 - strictness if key.startswith("max_") else 1 + strictness
     stricter = current * factor.numerator / factor.denominator
-    tight = int(stricter) if isinstance(LIMITS[section][key], int) else min(stricter, Decimal(1))
+    tight = int(stricter) if isinstance(LIMITS[section][key], int) else min(stricter, Decimal("0.999"))
 
     loose_verdict = check(make_evidence(moves))
     tight_verdict = check(make_evidence(moves, policy=make_limits(**{section: {key: tight}})))

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from domain.risk import StressLoss
 from domain.verdict import TradingState
 from guards import GUARDS
 from tests.builders import NOW, PRICES, make_portfolio, make_price, make_snapshot
@@ -18,6 +17,7 @@ from tests.builders_evidence import (
     make_evidence,
     make_limits,
     make_report,
+    make_stress,
     supply,
     swap,
     withdraw,
@@ -153,7 +153,7 @@ def test_halted_lets_only_the_way_out_pass():
 
 
 def stress(loss):
-    return make_report(stress=(StressLoss(scenario="exploit-aave-v3", loss=loss),))
+    return make_report(stress=make_stress(exploit=loss))
 
 
 BUY = [swap("usdc", "dai", 1_000 * USDC, 999 * DAI)]

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.risk import ProtocolScore, StressLoss
+from domain.risk import ProtocolScore
 from domain.verdict import Economics
 from guards import GUARDS
 from guards.budgets import Spending, measure_spending
@@ -49,7 +49,7 @@ POLICY_LIMITS = [
     ("protocol_share", "exposure", "exposure", "max_protocol_share", "0.15", "0.149999999999"),
     ("token_share", "exposure", "exposure", "max_token_share", "0.1", "0.099999999999"),
     ("issuer_share", "exposure", "exposure", "max_issuer_share", "0.8", "0.799999999999"),
-    ("factor_share", "exposure", "exposure", "max_factor_share", "0.15", "0.149999999999"),
+    ("oracle_share", "exposure", "exposure", "max_oracle_share", "0.15", "0.149999999999"),
     ("reserve_share", "exposure", "exposure", "min_reserve_share", "0.75", "0.750000000001"),
     ("pool_withdrawable_share", "exposure", "exposure", "max_pool_withdrawable_share", f"{SIXTH}3", f"{SIXTH}2"),
     ("run_turnover", "exposure", "exposure", "max_run_turnover_share", "0.05", "0.049999999999"),
@@ -60,7 +60,7 @@ POLICY_LIMITS = [
     ("cvar_99", "risk", "risk", "max_cvar_99_share", "0.011", "0.010999999"),
     ("volatility", "risk", "risk", "max_volatility_share", "0.05", "0.049999999"),
     ("drawdown", "risk", "risk", "max_drawdown_share", "0.03", "0.029999999"),
-    ("stress_loss", "risk", "risk", "max_stress_loss_share", "0.25", "0.249999999"),
+    ("stress_loss", "risk", "stress", "max_exploit_loss_share", "0.25", "0.249999999"),
     ("sample_too_small", "risk", "risk", "min_sample_days_count", 90, 91),
     ("protocol_score", "protocol", "protocol", "min_score_points", 80, "80.000001"),
     ("net_gain", "economics", "economics", "min_net_gain_usd", 100, "100.01"),
@@ -87,12 +87,11 @@ def as_limit(value):
     return Decimal(value) if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("key", ["max_var_95_share", "max_volatility_share", "max_stress_loss_share"])
+@pytest.mark.parametrize("key", ["max_var_95_share", "max_volatility_share"])
 def test_unlimited_lets_any_known_value_pass(key):
     report = make_report(
         tails=(make_tail(0.95, 0.9, 0.9), make_tail(0.99, 0.9, 0.9)),
         volatility=make_estimate(9.0),
-        stress=(StressLoss(scenario="all-at-once", loss=0.9),),
     )
     code = key.removeprefix("max_").removesuffix("_share")
 
@@ -146,7 +145,7 @@ def test_a_treasury_worth_nothing_has_no_shares_to_pass():
 def test_factors_add_up_across_strategies():
     rows = {(row.code, row.subject): row.observed for row in judge("exposure")}
 
-    assert rows["factor_share", "chainlink"] == "0.15"
+    assert rows["oracle_share", "chainlink"] == "0.15"
     assert rows["protocol_share", "aave-v3"] == "0.15"
     assert rows["strategy_share", "aave-usdx"] == "0.1"
     assert ("token_share", "usdc") not in rows

@@ -19,7 +19,7 @@ def assess(portfolio: Portfolio | None = None, history: MarketHistory | None = N
         snapshot=make_snapshot(**changes),
         history=history or make_history(),
         catalog=make_catalog(),
-        limits=make_policy().risk,
+        policy=make_policy(),
         subject="current",
     )
 
@@ -127,7 +127,7 @@ def assess_candidate(chosen: Candidate, **changes: object) -> RiskReport:
 def test_candidate_is_judged_on_the_book_that_its_moves_would_leave() -> None:
     report = assess_candidate(candidate())
 
-    exploit = {loss.scenario: loss.loss for loss in report.stress}["exploit-aave-v3"]
+    exploit = {loss.scenario: loss.loss for loss in report.stress}["exploit aave-v3"]
     assert report.subject == "optimal"
     assert exploit == pytest.approx(0.30, abs=1e-4)
 

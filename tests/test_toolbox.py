@@ -25,7 +25,7 @@ from tests.builders import make_policy
 from tests.fakes_agents import make_candidate, make_forecast, make_hold, make_report, request
 
 CANDIDATES = (make_hold(), make_candidate(), make_candidate(CandidateKind.CAUTIOUS))
-RISK = make_policy().risk
+POLICY = make_policy()
 GOOD = {"candidate_id": "optimal", "excluded_strategies": ["aave-usdc"], "reason": "nets 880 USD"}
 REPORTS = {
     "current": make_report("current", cvar_99=0.01, stress=0.1),
@@ -42,7 +42,7 @@ def optimizer_tools() -> Toolbox[ChooseCandidate]:
 
 
 def risk_tools() -> Toolbox[Judge]:
-    return risk_toolbox(CANDIDATES[1], RISK_CANDIDATES, REPORTS, RISK)
+    return risk_toolbox(CANDIDATES[1], RISK_CANDIDATES, REPORTS, POLICY)
 
 
 def refusal_of(raw: str, tool: str = "choose_candidate") -> ToolRefusal:
@@ -205,7 +205,7 @@ def test_risk_can_only_accept_veto_or_lower_the_risk(action: str, candidate: str
 
 def test_candidate_of_unknown_risk_is_not_safer() -> None:
     reports = {**REPORTS, "cautious": REPORTS["cautious"].model_copy(update={"tails": ()})}
-    tools = risk_toolbox(CANDIDATES[1], RISK_CANDIDATES, reports, RISK)
+    tools = risk_toolbox(CANDIDATES[1], RISK_CANDIDATES, reports, POLICY)
 
     outcome = tools.run(request("judge", {"action": "safer", "candidate_id": "cautious", "reason": "because"}))
 
@@ -226,7 +226,7 @@ def test_stress_and_risk_can_be_looked_up_for_the_current_portfolio() -> None:
 
     assert isinstance(stress, ToolResult)
     assert isinstance(measured, ToolResult)
-    assert json.loads(stress.content) == {"exploit": 0.1}
+    assert json.loads(stress.content) == {"exploit aave-v3": 0.1}
     assert json.loads(measured.content)["breaches"] == []
 
 
@@ -234,7 +234,7 @@ def test_every_tool_of_every_agent_carries_a_closed_schema() -> None:
     boxes: list[Toolbox[Any]] = [
         optimizer_tools(),
         risk_tools(),
-        mitigation_toolbox(CANDIDATES[1:], REPORTS, RISK),
+        mitigation_toolbox(CANDIDATES[1:], REPORTS, POLICY),
         rebalancer_toolbox(CANDIDATES, {}),
     ]
 

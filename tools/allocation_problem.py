@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from domain.market import Catalog, Forecast, MarketHistory, MarketSnapshot, Strategy
-from domain.policy import Policy
+from domain.policy import ExposureLimits, Policy
 from domain.portfolio import Holding, Portfolio, value_holdings
 from domain.units import BPS_PER_ONE
 from tools.access import cheapest_venue, is_off_peg, leavable
@@ -206,7 +206,7 @@ def _cash_line(market: Market, token_id: str) -> CashLine:
 
 
 def _caps(market: Market, profile: Profile) -> Iterator[Cap]:
-    exposure, stress = market.policy.exposure, _number(market.policy.risk.max_stress_loss_share)
+    exposure, stress = market.policy.exposure, market.policy.stress
     strategies, tokens = market.catalog.strategies, market.catalog.tokens
     for strategy in strategies:
         yield _cap(market, profile, f"strategy:{strategy.id}", [strategy], [], _number(exposure.max_strategy_share))
@@ -214,21 +214,35 @@ def _caps(market: Market, profile: Profile) -> Iterator[Cap]:
         own = [s for s in strategies if s.protocol == protocol]
         resting = [s for s in strategies if s.protocol == protocol or protocol in s.factors]
         yield _cap(market, profile, f"protocol:{protocol}", own, [], _number(exposure.max_protocol_share))
-        yield _cap(market, profile, f"stress:exploit-{protocol}", resting, [], stress)
-    for factor in sorted({factor for strategy in strategies for factor in strategy.factors}):
-        sharing = [s for s in strategies if factor in s.factors]
-        yield _cap(market, profile, f"factor:{factor}", sharing, [], _number(exposure.max_factor_share))
+        yield _cap(market, profile, f"stress:exploit-{protocol}", resting, [], _number(stress.max_exploit_loss_share))
+    for kind, limit in _shared_factor_limits(exposure):
+        for factor in sorted({factor for strategy in strategies for factor in getattr(strategy, kind)}):
+            sharing = [s for s in strategies if factor in getattr(s, kind)]
+            yield _cap(market, profile, f"{kind}:{factor}", sharing, [], limit)
+    yield _cap(market, profile, f"chain:{market.catalog.chain_id}", strategies, [], _number(exposure.max_chain_share))
     for token in tokens:
         invested = [s for s in strategies if s.token == token.id]
         if token.id != market.catalog.reserve_token:
             limit = _number(exposure.max_token_share)
             yield _cap(market, profile, f"token:{token.id}", invested, [token.id], limit)
         if token.is_stable:
-            yield _cap(market, profile, f"stress:depeg-{token.id}", invested, [token.id], stress / max(DEPEG_FALLS))
+            limit = min(
+                _number(getattr(stress, f"max_{family}_loss_share")) / fall for family, fall in DEPEG_FALLS.items()
+            )
+            yield _cap(market, profile, f"stress:depeg-{token.id}", invested, [token.id], limit)
     for issuer in sorted({token.issuer for token in tokens}):
         issued = [token.id for token in tokens if token.issuer == issuer]
         invested = [s for s in strategies if s.token in issued]
         yield _cap(market, profile, f"issuer:{issuer}", invested, issued, _number(exposure.max_issuer_share))
+
+
+def _shared_factor_limits(exposure: ExposureLimits) -> tuple[tuple[str, float], ...]:
+    """Fields of a strategy that name shared risks, each with the most of them together."""
+    return (
+        ("oracles", _number(exposure.max_oracle_share)),
+        ("collateral", _number(exposure.max_collateral_share)),
+        ("factors", _number(exposure.max_factor_share)),
+    )
 
 
 def _cap(

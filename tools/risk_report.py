@@ -9,7 +9,7 @@ import numpy as np
 from domain.errors import StaleOrDisputed
 from domain.market import Catalog, MarketHistory, MarketSnapshot
 from domain.plan import Candidate
-from domain.policy import Policy, RiskLimits
+from domain.policy import Policy
 from domain.portfolio import Holding, Portfolio, value_holdings
 from domain.risk import RiskReport, StressLoss
 from tools.allocation import plan_moves
@@ -29,10 +29,10 @@ def assess_portfolio(
     snapshot: MarketSnapshot,
     history: MarketHistory,
     catalog: Catalog,
-    limits: RiskLimits,
+    policy: Policy,
     subject: str,
 ) -> RiskReport:
-    """Tails at 95 and 99 % over limits.horizon_days, volatility, drawdown, stress and concentration of today's book.
+    """Tails at 95 and 99 % over policy.risk.horizon_days, volatility, drawdown, stress, concentration of today's book.
 
     Never raises for missing data: an unpriced holding leaves every field empty, a short history the estimates.
     """
@@ -44,7 +44,7 @@ def assess_portfolio(
     if total <= 0:
         return _unknown(subject)
     returns = portfolio_returns(holdings, history, catalog)
-    tails = (historical_tail(returns, level=level, horizon_days=limits.horizon_days) for level in LEVELS)
+    tails = (historical_tail(returns, level=level, horizon_days=policy.risk.horizon_days) for level in LEVELS)
     drawdown = max_drawdown(returns)
     return RiskReport(
         subject=subject,
@@ -52,7 +52,7 @@ def assess_portfolio(
         tails=tuple(tail for tail in tails if tail is not None),
         volatility=volatility(returns),
         max_drawdown=drawdown.depth if drawdown else None,
-        stress=_stress(portfolio, snapshot, catalog, history),
+        stress=_stress(portfolio, snapshot, catalog, history, policy.stress.utilization_days),
         herfindahl=sum((float(holding.value_usd) / total) ** 2 for holding in holdings),
     )
 
@@ -73,7 +73,7 @@ def assess_weights(
     except StaleOrDisputed:
         return _unknown(candidate.id)
     return assess_portfolio(
-        after, snapshot=snapshot, history=history, catalog=catalog, limits=policy.risk, subject=candidate.id
+        after, snapshot=snapshot, history=history, catalog=catalog, policy=policy, subject=candidate.id
     )
 
 
@@ -94,10 +94,10 @@ def portfolio_returns(holdings: tuple[Holding, ...], history: MarketHistory, cat
 
 
 def _stress(
-    portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Catalog, history: MarketHistory
+    portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Catalog, history: MarketHistory, utilization_days: int
 ) -> tuple[StressLoss, ...]:
     try:
-        return stress_losses(portfolio, snapshot, catalog, history=history)
+        return stress_losses(portfolio, snapshot, catalog, utilization_days=utilization_days, history=history)
     except StaleOrDisputed:
         return ()
 

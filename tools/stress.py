@@ -5,8 +5,9 @@ No probability is claimed: each scenario is a what-if whose size is a constant h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -16,12 +17,15 @@ from domain.market import Catalog, MarketHistory, MarketSnapshot, RateObservatio
 from domain.plan import MoveKind
 from domain.portfolio import Holding, Portfolio, value_holdings
 from domain.risk import StressLoss
+from domain.stress import BOOK, CRASH, DRAINED_AND_FROZEN, RUN_ON_A_STABLE, StressFamily
 from tools.costs import gas_cost_usd
 from tools.history import DAYS_PER_YEAR, relative_changes, series_of
 
-DEPEG_FALLS: Final = (0.03, 0.12, 0.50)  # DAI and USDC in March 2023 fell 10 to 12 %; UST never came back
+DEPEG_FALLS: Final = MappingProxyType(
+    {StressFamily.DEPEG_3: 0.03, StressFamily.DEPEG_12: 0.12, StressFamily.DEPEG_50: 0.50}
+)
+"""DAI and USDC in March 2023 fell 10 to 12 %; UST never came back."""
 VOLATILE_FALL: Final = 0.30
-BLOCKED_DAYS: Final = 7
 LIQUIDITY_HAIRCUT: Final = 0.01
 """Price of leaving a fully utilized pool early, beyond the yield foregone elsewhere."""
 BAD_DEBT_HAIRCUT: Final = 0.05
@@ -30,7 +34,6 @@ STALE_STABLE_FALL: Final = 0.005
 STALE_VOLATILE_FALL: Final = 0.05
 """An oracle that lags hides at least this; more when the history shows a worse day."""
 REWARD_DAYS: Final = 30
-SLUG_LENGTH: Final = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +48,48 @@ class _Line:
 
 
 def stress_losses(
-    portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Catalog, *, history: MarketHistory | None = None
+    portfolio: Portfolio,
+    snapshot: MarketSnapshot,
+    catalog: Catalog,
+    *,
+    utilization_days: int,
+    history: MarketHistory | None = None,
 ) -> tuple[StressLoss, ...]:
-    """One loss per scenario, gains floored at 0; empty for an empty portfolio, whose shares are unknown.
+    """One loss per scenario of domain.stress.scenario_set, gains floored at 0, at most the whole portfolio.
 
-    Raises StaleOrDisputed when a held token, or the native token that pays gas, has no price.
+    `utilization_days` is how long a fully utilized pool lets nobody out. Empty for an empty portfolio, whose shares
+    are unknown. Raises StaleOrDisputed when a held token, or the native token that pays gas, has no price.
     """
     holdings = value_holdings(portfolio, snapshot, catalog)
     total = float(sum(holding.value_usd for holding in holdings))
     if total <= 0:
         return ()
     lines = [_line(holding, snapshot, catalog, total) for holding in holdings]
+    depegs, exploits = _depegs(lines), _exploits(lines)
+    book = {
+        StressFamily.VOLATILE_FALL: VOLATILE_FALL * _share(line for line in lines if not line.is_stable),
+        StressFamily.UTILIZATION: _blocked_loss(lines, snapshot, utilization_days),
+        StressFamily.BAD_DEBT: BAD_DEBT_HAIRCUT * _share(line for line in lines if _is_lending(line)),
+        StressFamily.GAS: _gas_loss(lines, snapshot, catalog) / total,
+        StressFamily.ORACLE_LAG: _stale_loss(lines, history),
+        StressFamily.REWARD: sum(line.share * _apr(line) for line in lines) * REWARD_DAYS / DAYS_PER_YEAR,
+    }
+    hits = [*depegs, *exploits, *(_loss(family, BOOK, loss) for family, loss in book.items())]
+    return (*hits, *_combinations(book, depegs, exploits))
+
+
+def _combinations(
+    book: Mapping[StressFamily, float], depegs: Sequence[StressLoss], exploits: Sequence[StressLoss]
+) -> tuple[StressLoss, ...]:
+    """Losses of one day add up: nothing hedges, and what is lost twice is counted twice, against ourselves."""
+    worst_depeg = max((hit.loss for hit in depegs if hit.family is StressFamily.DEPEG_12), default=0.0)
+    worst_exploit = max((hit.loss for hit in exploits), default=0.0)
+    blocked, gas = book[StressFamily.UTILIZATION], book[StressFamily.GAS]
+    crash = sum(book[f] for f in (StressFamily.VOLATILE_FALL, StressFamily.ORACLE_LAG, StressFamily.BAD_DEBT))
     return (
-        *_depegs(lines),
-        _loss("volatile-fall-30", VOLATILE_FALL * _share(line for line in lines if not line.is_stable)),
-        _loss("utilization-100-7d", _blocked_loss(lines, snapshot)),
-        _loss("bad-debt-5", BAD_DEBT_HAIRCUT * _share(line for line in lines if _is_lending(line))),
-        *_exploits(lines),
-        _loss("gas-x20", _gas_loss(lines, snapshot, catalog) / total),
-        _loss("oracle-lag", _stale_loss(lines, history)),
-        _loss("reward-to-0", sum(line.share * _apr(line) for line in lines) * REWARD_DAYS / DAYS_PER_YEAR),
+        _loss(StressFamily.COMBINED, RUN_ON_A_STABLE, worst_depeg + blocked + gas),
+        _loss(StressFamily.COMBINED, CRASH, crash + gas),
+        _loss(StressFamily.COMBINED, DRAINED_AND_FROZEN, worst_exploit + blocked),
     )
 
 
@@ -79,8 +104,8 @@ def _line(holding: Holding, snapshot: MarketSnapshot, catalog: Catalog, total: f
     )
 
 
-def _loss(scenario: str, loss: float) -> StressLoss:
-    return StressLoss(scenario=scenario[:SLUG_LENGTH], loss=max(loss, 0.0))
+def _loss(family: StressFamily, subject: str, loss: float) -> StressLoss:
+    return StressLoss(family=family, subject=subject, loss=min(max(loss, 0.0), 1.0))
 
 
 def _share(lines: Iterable[_Line]) -> float:
@@ -90,9 +115,9 @@ def _share(lines: Iterable[_Line]) -> float:
 def _depegs(lines: list[_Line]) -> list[StressLoss]:
     tokens = sorted({line.token for line in lines if line.is_stable})
     return [
-        _loss(f"depeg-{fall * 100:.0f}-{token}", fall * _share(line for line in lines if line.token == token))
+        _loss(family, token, fall * _share(line for line in lines if line.token == token))
         for token in tokens
-        for fall in DEPEG_FALLS
+        for family, fall in DEPEG_FALLS.items()
     ]
 
 
@@ -100,7 +125,7 @@ def _exploits(lines: list[_Line]) -> list[StressLoss]:
     """Everything in a protocol is lost, and everything that names it as a shared factor."""
     protocols = sorted({line.strategy.protocol for line in lines if line.strategy})
     return [
-        _loss(f"exploit-{protocol}", _share(line for line in lines if _rests_on(line, protocol)))
+        _loss(StressFamily.EXPLOIT, protocol, _share(line for line in lines if _rests_on(line, protocol)))
         for protocol in protocols
     ]
 
@@ -114,10 +139,10 @@ def _is_lending(line: _Line) -> bool:
     return line.strategy is not None and (line.rate is None or line.rate.borrowed is not None)
 
 
-def _blocked_loss(lines: list[_Line], snapshot: MarketSnapshot) -> float:
-    """Nobody can leave for a week: the best other rate is foregone and leaving early costs a haircut."""
+def _blocked_loss(lines: list[_Line], snapshot: MarketSnapshot, days: int) -> float:
+    """Nobody can leave for that long: the best other rate is foregone and leaving early costs a haircut."""
     best = max((rate.supply_apr for rate in snapshot.rates), default=0.0)
-    foregone = max(best, 0.0) * BLOCKED_DAYS / DAYS_PER_YEAR
+    foregone = max(best, 0.0) * days / DAYS_PER_YEAR
     return (foregone + LIQUIDITY_HAIRCUT) * _share(line for line in lines if _is_lending(line))
 
 

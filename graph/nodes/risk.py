@@ -38,12 +38,12 @@ class _Bench:
 
     def facts(self) -> Fact:
         """The measures of everything that can be chosen, beside the current portfolio's."""
-        limits = self.dependencies.policy.risk
-        measured: Fact = {CURRENT: brief_risk(self.reports[CURRENT], limits)}
+        policy = self.dependencies.policy
+        measured: Fact = {CURRENT: brief_risk(self.reports[CURRENT], policy)}
         for candidate in self.candidates:
             if candidate.kind is not CandidateKind.HOLD:
                 price = {"net_usd": round(net_gain_usd(candidate), 2), "cost_usd": round(candidate.cost_usd, 2)}
-                measured[candidate.id] = {**price, **brief_risk(self.reports[candidate.id], limits)}
+                measured[candidate.id] = {**price, **brief_risk(self.reports[candidate.id], policy)}
         return measured
 
     def conclude(self, chosen: str | None, trace: AgentTrace) -> Assessment:
@@ -73,11 +73,11 @@ def _judge(state: State, dependencies: Dependencies, recorder: Recorder) -> Asse
     task = AgentTask(
         agent=AgentName.RISK,
         template=load("risk"),
-        facts={"chosen": chosen.id, "limits": brief_limits(dependencies.policy.risk), "candidates": bench.facts()},
+        facts={"chosen": chosen.id, "limits": brief_limits(dependencies.policy), "candidates": bench.facts()},
     )
     answer = ask_agent(
         task,
-        toolbox=risk_toolbox(chosen, bench.candidates, bench.reports, dependencies.policy.risk),
+        toolbox=risk_toolbox(chosen, bench.candidates, bench.reports, dependencies.policy),
         model=dependencies.model,
         budget=remaining_budget(AgentName.RISK, selection.trace.model_calls),
         recorder=recorder,
@@ -109,7 +109,7 @@ def _mitigate(state: State, dependencies: Dependencies, recorder: Recorder) -> A
     )
     answer = ask_agent(
         task,
-        toolbox=mitigation_toolbox(ways_out, bench.reports, policy.risk),
+        toolbox=mitigation_toolbox(ways_out, bench.reports, policy),
         model=dependencies.model,
         budget=remaining_budget(AgentName.RISK),
         recorder=recorder,
@@ -131,7 +131,7 @@ def _measure(state: State, dependencies: Dependencies, candidates: Sequence[Cand
         for candidate in candidates
     }
     reports[CURRENT] = assess_portfolio(
-        portfolio, snapshot=snapshot, history=history, catalog=catalog, limits=policy.risk, subject=CURRENT
+        portfolio, snapshot=snapshot, history=history, catalog=catalog, policy=policy, subject=CURRENT
     )
     return _Bench(dependencies, tuple(candidates), reports)
 
