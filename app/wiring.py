@@ -116,7 +116,7 @@ def make_dependencies(
     simulator, signer = BatchSimulator(client, catalog, AccountReads(catalog)), make_signer(settings, catalog)
     return Dependencies(
         mode=Mode(settings.mode),
-        policy=policy,
+        policy_in_force=lambda: policy,
         catalog=catalog,
         code_version=code_version(),
         clock=clock,

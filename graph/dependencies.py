@@ -27,7 +27,7 @@ from domain.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
 RUNS_KEPT: Final = 4
 
@@ -45,7 +45,8 @@ class Dependencies:
     """Ports and configuration of one portfolio."""
 
     mode: Mode
-    policy: Policy
+    policy_in_force: Callable[[], Policy]
+    """Changes between two walks, never within one."""
     catalog: Catalog
     code_version: str
     clock: Clock
@@ -61,6 +62,11 @@ class Dependencies:
     journal: Journal
     runs: RunStore
     recall: Recall
+
+    @property
+    def policy(self) -> Policy:
+        """In force now: a server that runs for weeks notices a change at its next walk."""
+        return self.policy_in_force()
 
     def catalog_digest(self) -> str:
         return digest_of(self.catalog, domain="autofi-catalog-v1")

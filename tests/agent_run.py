@@ -124,14 +124,14 @@ class AgentRun:
         portfolio = portfolio or make_portfolio()
         self.artifacts = MemoryArtifacts()
         self.market = FairMarket(snapshot, portfolio, catalog)
-        runs = PastRuns(past)
+        runs, judged_by = PastRuns(past), policy or make_policy()
         # Ports that no agent node may touch are None: touching one fails the test.
         untouched: dict[str, None] = dict.fromkeys(
             ("observations", "simulator", "sender", "approvals", "trading_state")
         )
         self.dependencies = Dependencies(
             mode=Mode.PAPER,
-            policy=policy or make_policy(),
+            policy_in_force=lambda: judged_by,
             catalog=catalog,
             code_version="test",
             clock=FixedClock(),

@@ -165,7 +165,7 @@ class Treasury:
         self.runs = SqlRunStore(self.database)
         self.dependencies = Dependencies(
             mode=Mode.PAPER,
-            policy=self.policy,
+            policy_in_force=lambda: self.policy,
             catalog=CATALOG,
             code_version="test",
             clock=self.market,
