@@ -74,14 +74,14 @@ def _parse_decimal(raw: object) -> Decimal:
 
 def decimal_text(value: Decimal) -> str:
     """Plain notation without exponent, so that it survives JSON, SQL and a reader's eye."""
-    return format(value, "f")
+    return Decimal.__format__(value, "f")  # Decimal's own method refuses a bool or float that poses as one
 
 
 def _lower_hex(raw: object) -> object:
     return raw.lower() if isinstance(raw, str) else raw
 
 
-type_config = ConfigDict(frozen=True, extra="forbid")
+type_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")  # NaN never turns into null
 
 
 class Value(BaseModel):

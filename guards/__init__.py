@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from domain.digest import GENESIS
-from domain.verdict import Denial, Evidence, Finding, Verdict
+from domain.errors import AutofiError
+from domain.verdict import Evidence, Verdict
 from guards.allowlist import check_allowlist
+from guards.alternatives import NOTHING, largest_feasible
 from guards.approval import REQUIRED, check_approval
 from guards.asymmetry import is_exit
-from guards.binding import check_binding
+from guards.binding import batch_digest, check_binding, policy_digest
 from guards.budgets import check_budgets
+from guards.case import Case
 from guards.economics import check_economics
 from guards.exposure import check_exposure
-from guards.finding import Ruler
+from guards.finding import Row, Ruler, finding_of
 from guards.freshness import check_freshness
 from guards.protocol import check_protocol
 from guards.risk import check_risk
 from guards.simulation import check_simulation
 from guards.slippage import check_slippage
-from guards.soundness import check_soundness
+from guards.soundness import SOUND, read_again, unreadable
 from guards.trading_state import check_trading_state
 
-Guard = Callable[[Evidence], tuple[Finding, ...]]
+Known = TypeVar("Known")
+Guard = Callable[[Case], tuple[Row, ...]]
 
 GUARDS: Final[Mapping[str, Guard]] = {
-    "soundness": check_soundness,
     "trading_state": check_trading_state,
     "binding": check_binding,
     "allowlist": check_allowlist,
@@ -40,67 +43,84 @@ GUARDS: Final[Mapping[str, Guard]] = {
     "budgets": check_budgets,
     "approval": check_approval,
 }
+"""Soundness is no guard of this table: it decides whether there is a case at all."""
 
-REFUSES_EXITS: Final = frozenset({"soundness", "binding", "allowlist", "simulation", "slippage"})
+REFUSES_EXITS: Final = frozenset({"binding", "allowlist", "simulation", "slippage"})
 """Guards whose denials, faults included, hold for exits too (slippage asks of an exit only its emergency floor)."""
 WAIVED_CODES: Final = frozenset({"simulation_stale", "policy_digest", "snapshot_digest", "plan_expired"})
 """Codes of those guards that do not: they are about age. Sender and signer still refuse an expired envelope."""
 
+DENIAL_FIELDS: Final = ("code", "subject", "limit", "observed", "unit")
+
 
 def check(evidence: Evidence) -> Verdict:
     """Every guard's rows; denied unless each one passed or is a limit that a way out may break."""
-    way_out = _is_exit(evidence)
-    rows = tuple(row for name, guard in GUARDS.items() for row in _run(name, guard, evidence))
-    findings = tuple(_waive(row) for row in rows) if way_out else rows
-    batch_digest, policy_digest = _digests(evidence)
-    return Verdict(
-        batch_digest=batch_digest,
-        policy_digest=policy_digest,
-        is_exit=way_out,
-        findings=findings,
-        denials=tuple(_deny(row) for row in findings if not row.passed),
-        needs_approval=any(row.code == REQUIRED for row in findings),
+    try:
+        case = Case(read_again(evidence))
+    except Exception as fault:  # noqa: BLE001  # whatever cannot be written down and read again is no evidence
+        return _refuse(unreadable(_words(fault)))
+    way_out = bool(_attempt(is_exit, case))  # what cannot be seen to be a way out gets no privilege
+    rows = [SOUND, *(row for name, guard in GUARDS.items() for row in _run(name, guard, case))]
+    return _answer(case, [_waive(row) for row in rows] if way_out else rows, way_out=way_out)
+
+
+def _run(name: str, guard: Guard, case: Case) -> tuple[Row, ...]:
+    try:
+        return guard(case)
+    except Exception as fault:  # noqa: BLE001  # a guard that cannot judge must deny, whatever stopped it
+        return (Ruler(name).fact("guard_fault", name, passed=False, limit="a judgement", observed=_words(fault)),)
+
+
+def _words(fault: Exception) -> str:
+    return " ".join(str(fault).split() if isinstance(fault, AutofiError) else (f"{type(fault).__name__}:", str(fault)))
+
+
+def _attempt(measure: Callable[[Case], Known], case: Case) -> Known | None:
+    try:
+        return measure(case)
+    except Exception:  # noqa: BLE001  # the guards that need it deny by name, this only keeps the answer total
+        return None
+
+
+def _waive(row: Row) -> Row:
+    if row.passed or (row.guard in REFUSES_EXITS and row.code not in WAIVED_CODES):
+        return row
+    return row._replace(passed=True, waived=True)
+
+
+def _answer(case: Case, rows: Sequence[Row], *, way_out: bool) -> Verdict:
+    """The only place where rows become text."""
+    findings = [finding_of(row) for row in rows]
+    denied = [row for row in rows if not row.passed]
+    feasible = largest_feasible(case, denied) if denied else NOTHING
+    denials = [
+        {name: finding[name] for name in DENIAL_FIELDS} | {"feasible_bps": bps}
+        for finding, bps in zip((f for f in findings if not f["passed"]), feasible.bps, strict=True)
+    ]
+    return Verdict.model_validate(
+        {
+            # The digest of nothing, where there is none, is one that no certificate ever names.
+            "batch_digest": _attempt(batch_digest, case) or GENESIS,
+            "policy_digest": _attempt(policy_digest, case) or GENESIS,
+            "is_exit": way_out,
+            "findings": findings,
+            "denials": denials,
+            "needs_approval": any(row.code == REQUIRED for row in rows),
+            "feasible_usd": feasible.value_usd,
+        }
     )
 
 
-def _run(name: str, guard: Guard, evidence: Evidence) -> tuple[Finding, ...]:
-    try:
-        return guard(evidence)
-    except Exception as fault:  # noqa: BLE001  # a guard that cannot judge must deny, whatever stopped it
-        return (_fault(name, fault),)
-
-
-def _fault(name: str, fault: Exception) -> Finding:
-    return Ruler(name).fact("guard_fault", name, passed=False, limit="a judgement", observed=_first_line(fault))
-
-
-def _first_line(fault: Exception) -> str:
-    try:
-        return f"{type(fault).__name__}: {fault}".splitlines()[0]
-    except Exception:  # noqa: BLE001  # even the message may fail to render
-        return type(fault).__name__
-
-
-def _is_exit(evidence: Evidence) -> bool:
-    try:
-        return is_exit(evidence)
-    except Exception:  # noqa: BLE001  # what cannot be seen to be a way out gets no privilege
-        return False
-
-
-def _digests(evidence: Evidence) -> tuple[str, str]:
-    """Of unreadable evidence: the digest of nothing, which no certificate ever names."""
-    try:
-        return evidence.plan.batch_digest(), evidence.policy.digest()
-    except Exception:  # noqa: BLE001  # the soundness guard denies it, this only keeps the answer total
-        return GENESIS, GENESIS
-
-
-def _waive(row: Finding) -> Finding:
-    if row.passed or (row.guard in REFUSES_EXITS and row.code not in WAIVED_CODES):
-        return row
-    return row.model_copy(update={"passed": True, "waived": True})
-
-
-def _deny(row: Finding) -> Denial:
-    return Denial(code=row.code, subject=row.subject, limit=row.limit, observed=row.observed, unit=row.unit)
+def _refuse(row: Row) -> Verdict:
+    """About what is no evidence: one denial, no privilege, and the digest of nothing, which no certificate names."""
+    finding = finding_of(row)
+    return Verdict.model_validate(
+        {
+            "batch_digest": GENESIS,
+            "policy_digest": GENESIS,
+            "is_exit": False,
+            "findings": [finding],
+            "denials": [{name: finding[name] for name in DENIAL_FIELDS}],
+            "needs_approval": False,
+        }
+    )

@@ -12,9 +12,10 @@ from typing import Final
 from domain.abi import AAVE_SUPPLY, AAVE_WITHDRAW, APPROVE, SWAP_EXACT_INPUT_SINGLE, VAULT_DEPOSIT, VAULT_REDEEM
 from domain.market import Catalog, StrategyKind
 from domain.transaction import DecodedCall, Operation
-from domain.verdict import Evidence, Finding
-from guards.actions import Action, ActionKind, read_action, read_actions
-from guards.finding import Ruler, text
+from guards.actions import Action, ActionKind, read_action
+from guards.case import Case
+from guards.finding import Row, Ruler, text
+from guards.measures import actions
 
 RULER = Ruler("allowlist")
 ALLOWED: Final = frozenset(
@@ -26,18 +27,18 @@ FIXED_ARGUMENTS: Final = {"referralCode": "0", "sqrtPriceLimitX96": "0"}
 CONSUMERS: Final = frozenset({ActionKind.SUPPLY, ActionKind.DEPOSIT, ActionKind.SWAP})
 
 
-def check_allowlist(evidence: Evidence) -> tuple[Finding, ...]:
+def check_allowlist(case: Case) -> tuple[Row, ...]:
     return (
-        *_check_chain(evidence),
-        *_check_completeness(evidence),
-        *(row for call in evidence.batch.calls for row in _check_call(call, evidence.catalog)),
-        *_check_approvals(evidence),
-        *_check_leftovers(evidence),
+        *_check_chain(case),
+        *_check_completeness(case),
+        *(row for call in case.evidence.batch.calls for row in _check_call(call, case.evidence.catalog)),
+        *_check_approvals(case),
+        *_check_leftovers(case),
     )
 
 
-def _check_chain(evidence: Evidence) -> Iterator[Finding]:
-    catalog = evidence.catalog
+def _check_chain(case: Case) -> Iterator[Row]:
+    evidence, catalog = case.evidence, case.evidence.catalog
     home = (catalog.chain_id, catalog.account)
     for subject, chain_id, account in (
         ("plan", evidence.plan.chain_id, evidence.plan.account),
@@ -51,15 +52,15 @@ def _check_chain(evidence: Evidence) -> Iterator[Finding]:
         yield RULER.fact("chain_id", subject, passed=(chain_id, account) == home, limit=limit, observed=observed)
 
 
-def _check_completeness(evidence: Evidence) -> Iterator[Finding]:
-    batch = evidence.batch
+def _check_completeness(case: Case) -> Iterator[Row]:
+    batch = case.evidence.batch
     unread = sum(call.function is None for call in batch.calls)
     complete = batch.is_complete and bool(batch.calls) and unread == 0
     observed = f"{len(batch.calls) - unread} of {len(batch.calls)} calls"
     yield RULER.fact("undecoded", "batch", passed=complete, limit="every byte explained", observed=observed)
 
 
-def _check_call(call: DecodedCall, catalog: Catalog) -> Iterator[Finding]:
+def _check_call(call: DecodedCall, catalog: Catalog) -> Iterator[Row]:
     subject = f"{call.function or call.selector or 'call'} at {call.target}"
     known = call.target in _contracts(catalog)
     yield RULER.fact("contract", subject, passed=known, limit="in the catalog", observed=_listed(listed=known))
@@ -82,7 +83,7 @@ def _listed(*, listed: bool) -> str:
     return "listed" if listed else "not listed"
 
 
-def _check_arguments(subject: str, call: DecodedCall, catalog: Catalog) -> Iterator[Finding]:
+def _check_arguments(subject: str, call: DecodedCall, catalog: Catalog) -> Iterator[Row]:
     action = read_action(call, catalog)
     fits = action is not None and (action.kind is not ActionKind.SWAP or action.venue is not None)
     yield RULER.fact("argument", subject, passed=fits, limit="a listed reserve or venue", observed=_listed(listed=fits))
@@ -107,10 +108,10 @@ def _spenders(approval: Action, catalog: Catalog) -> frozenset[str]:
     return frozenset(takers | {catalog.contracts.swap_router})
 
 
-def _check_approvals(evidence: Evidence) -> Iterator[Finding]:
+def _check_approvals(case: Case) -> Iterator[Row]:
     """Walks the calls: each taker finds exactly its amount approved, and nothing stays approved at the end."""
     open_amounts: dict[tuple[str, str], int] = defaultdict(int)
-    for action in read_actions(evidence.batch, evidence.catalog):
+    for action in actions(case):
         key = (action.token.id, action.spender or action.contract)
         if action.kind is ActionKind.APPROVE:
             open_amounts[key] = action.amount
@@ -121,15 +122,15 @@ def _check_approvals(evidence: Evidence) -> Iterator[Finding]:
         yield _approval_row(f"{token} for {spender}", approved=amount, taken=0)
 
 
-def _approval_row(subject: str, *, approved: int, taken: int) -> Finding:
+def _approval_row(subject: str, *, approved: int, taken: int) -> Row:
     passed = approved == taken
     return RULER.fact(
         "approval_amount", subject, passed=passed, limit=text(taken), observed=text(approved), unit="base units"
     )
 
 
-def _check_leftovers(evidence: Evidence) -> Iterator[Finding]:
-    left = evidence.simulation.leftover_approvals
+def _check_leftovers(case: Case) -> Iterator[Row]:
+    left = case.evidence.simulation.leftover_approvals
     if not left:
         yield RULER.fact("leftover_approval", "account", passed=True, limit="none", observed="none")
     for approval in left:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from domain.verdict import Approval, ApprovalStatus, Evidence, Finding
+from domain.verdict import Approval, ApprovalStatus
 from guards.asymmetry import is_exit
-from guards.finding import Ruler, text
-from guards.measures import known, moved_usd
+from guards.binding import batch_digest
+from guards.case import Case
+from guards.finding import Row, Ruler, text
+from guards.measures import moved_usd
 
 RULER = Ruler("approval")
 APPROVER: Final = "approver"
@@ -16,40 +18,33 @@ REQUIRED: Final = "approval_required"
 """The code of the one row that asks for a human instead of denying."""
 
 
-def check_approval(evidence: Evidence) -> tuple[Finding, ...]:
-    if is_exit(evidence):
+def check_approval(case: Case) -> tuple[Row, ...]:
+    if is_exit(case):
         return (RULER.fact("approval_threshold", "batch", passed=True, limit="exits never wait", observed="exit"),)
-    limit = evidence.policy.approval.min_value_without_approval_usd
-    moved = known(moved_usd, evidence)
+    limit, moved = case.evidence.policy.approval.min_value_without_approval_usd, moved_usd(case)
     threshold = RULER.at_most("approval_threshold", "batch", observed=moved, limit=limit, unit="usd")
-    answer = evidence.approval
+    answer = case.evidence.approval
     if answer is not None and answer.status is not ApprovalStatus.PENDING:
         judged = RULER.fact("approval_threshold", "batch", passed=True, limit=text(limit), observed="approval attached")
-        return (judged, *_check_answer(answer, evidence))
+        return (judged, *_check_answer(answer, case))
     if threshold.passed or moved is None:
         return (threshold,)
-    return (threshold.model_copy(update={"code": REQUIRED, "passed": True}),)
+    return (threshold._replace(code=REQUIRED, passed=True),)
 
 
-def _check_answer(answer: Approval, evidence: Evidence) -> Iterator[Finding]:
-    digest, plan = evidence.plan.batch_digest(), evidence.plan
-    bound = (answer.batch_digest, answer.run_id) == (digest, plan.run_id)
+def _check_answer(answer: Approval, case: Case) -> Iterator[Row]:
+    digest, now = batch_digest(case), case.evidence.now
+    bound = (answer.batch_digest, answer.run_id) == (digest, case.evidence.plan.run_id)
     yield RULER.fact("approval_digest", "approval", passed=bound, limit=digest, observed=answer.batch_digest)
     is_unused = answer.status is not ApprovalStatus.USED
-    yield RULER.fact("approval_used", "approval", passed=is_unused, limit="not used", observed=answer.status)
+    yield RULER.fact("approval_used", "approval", passed=is_unused, limit="not used", observed=answer.status.value)
     is_granted = answer.status is not ApprovalStatus.DENIED
-    yield RULER.fact("approval_denied", "approval", passed=is_granted, limit="approved", observed=answer.status)
-    is_alive = evidence.now < answer.expires_at
-    yield RULER.fact(
-        "approval_expired",
-        "approval",
-        passed=is_alive,
-        limit=f"before {answer.expires_at.isoformat()}",
-        observed=evidence.now.isoformat(),
-    )
+    yield RULER.fact("approval_denied", "approval", passed=is_granted, limit="approved", observed=answer.status.value)
+    is_alive, limit = now < answer.expires_at, f"before {answer.expires_at.isoformat()}"
+    yield RULER.fact("approval_expired", "approval", passed=is_alive, limit=limit, observed=now.isoformat())
     has_role = answer.role == APPROVER and bool(answer.answered_by)
     yield RULER.fact("approval_role", "approval", passed=has_role, limit=APPROVER, observed=str(answer.role))
-    if evidence.policy.approval.requires_four_eyes:
+    if case.evidence.policy.approval.requires_four_eyes:
         is_other = answer.answered_by != answer.requested_by
         limit = f"not {answer.requested_by}"
         yield RULER.fact("four_eyes", "approval", passed=is_other, limit=limit, observed=str(answer.answered_by))

@@ -9,57 +9,56 @@ from __future__ import annotations
 
 from typing import Final
 
-from domain.verdict import Evidence
-from guards.actions import Action, ActionKind, read_actions
+from domain.risk import RiskReport
+from guards.actions import Action, ActionKind
+from guards.case import Case, once
 from guards.finding import measured
-from guards.measures import Change, changes, entered_strategies, has_grown, left_strategies
+from guards.measures import Change, actions, changes, entered_strategies, grown, left_strategies
 
 EXIT_KINDS: Final = frozenset({ActionKind.APPROVE, ActionKind.WITHDRAW, ActionKind.REDEEM, ActionKind.SWAP})
 
 
-def is_exit(evidence: Evidence) -> bool:
+@once
+def is_exit(case: Case) -> bool:
     """True only when everything about the batch is explained and points outwards."""
-    actions = read_actions(evidence.batch, evidence.catalog)
-    if not evidence.batch.is_complete or len(actions) != len(evidence.batch.calls):
+    batch = case.evidence.batch
+    if not batch.is_complete or len(actions(case)) != len(batch.calls):
         return False
     return (
-        all(_points_out(action, evidence) for action in actions)
-        and _reduces_something(evidence)
-        and not any(_grows_elsewhere(change, evidence) for change in changes(evidence))
+        all(_points_out(action, case) for action in actions(case))
+        and _reduces_something(case)
+        and not any(_is_elsewhere(change, case) for change in grown(case))
     )
 
 
-def _points_out(action: Action, evidence: Evidence) -> bool:
+def _points_out(action: Action, case: Case) -> bool:
     if action.kind is ActionKind.SWAP:
-        return action.token_out is not None and action.token_out.id == evidence.catalog.reserve_token
+        return action.token_out is not None and action.token_out.id == case.evidence.catalog.reserve_token
     return action.kind in EXIT_KINDS
 
 
-def _reduces_something(evidence: Evidence) -> bool:
+def _reduces_something(case: Case) -> bool:
     """A position, or cash of a token that is not the reserve: holding a broken token is a position in it."""
-    cash_falls = any(
-        change.strategy is None and change.token != evidence.catalog.reserve_token and change.after < change.before
-        for change in changes(evidence)
-    )
-    return bool(left_strategies(evidence)) or cash_falls
+    reserve = case.evidence.catalog.reserve_token
+    cash_falls = any(c.strategy is None and c.token != reserve and c.after < c.before for c in changes(case))
+    return bool(left_strategies(case)) or cash_falls
 
 
-def _grows_elsewhere(change: Change, evidence: Evidence) -> bool:
-    if not has_grown(change, evidence):
-        return False
-    own_tokens = {evidence.catalog.strategy(strategy).token for strategy in left_strategies(evidence)}
-    return change.strategy is not None or change.token not in own_tokens | {evidence.catalog.reserve_token}
+def _is_elsewhere(change: Change, case: Case) -> bool:
+    """Neither cash of the reserve token nor of a token that a left strategy pays back."""
+    catalog = case.evidence.catalog
+    own_tokens = {catalog.strategy(strategy).token for strategy in left_strategies(case)}
+    return change.strategy is not None or change.token not in own_tokens | {catalog.reserve_token}
 
 
-def reduces_risk(evidence: Evidence) -> bool:
+def reduces_risk(case: Case) -> bool:
     """No position is entered and the worst stress loss falls: what REDUCING still allows besides exits."""
-    worst_before, worst_after = _worst_stress(evidence, after=False), _worst_stress(evidence, after=True)
+    worst_before, worst_after = _worst_stress(case.evidence.risk_before), _worst_stress(case.evidence.risk_after)
     if worst_before is None or worst_after is None:
         return False
-    return not entered_strategies(evidence) and worst_after < worst_before
+    return not entered_strategies(case) and worst_after < worst_before
 
 
-def _worst_stress(evidence: Evidence, *, after: bool) -> float | None:
-    report = evidence.risk_after if after else evidence.risk_before
+def _worst_stress(report: RiskReport | None) -> float | None:
     losses = [stress.loss for stress in report.stress] if report else []
     return None if any(measured(loss) is None for loss in losses) else max(losses, default=None)

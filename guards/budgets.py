@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from domain.units import EXACT
-from domain.verdict import Evidence, Finding
-from guards.finding import Ruler
-from guards.measures import gas_usd, known, loss_usd, moved_usd, slippage_usd
+from domain.verdict import Evidence
+from guards.case import Case
+from guards.finding import Row, Ruler
+from guards.measures import gas_usd, loss_usd, moved_usd, slippage_usd
+from guards.soundness import read_again
 
 RULER = Ruler("budgets")
 
@@ -28,25 +30,27 @@ def measure_spending(evidence: Evidence) -> Spending:
 
     An exit must not wait for a price: what cannot be measured reserves nothing, and settling records the rest.
     """
-    moved = known(moved_usd, evidence) or Decimal(0)
+    case = Case(read_again(evidence))
+    moved = moved_usd(case) or Decimal(0)
     return Spending(
         value_usd=moved,
-        gas_usd=known(gas_usd, evidence) or Decimal(0),
-        slippage_usd=known(slippage_usd, evidence) or Decimal(0),
+        gas_usd=gas_usd(case) or Decimal(0),
+        slippage_usd=slippage_usd(case) or Decimal(0),
         turnover_usd=moved,
     )
 
 
-def check_budgets(evidence: Evidence) -> tuple[Finding, ...]:
+def check_budgets(case: Case) -> tuple[Row, ...]:
     """A ledger that cannot be read counts as exhausted; its row comes first and the rest is still shown."""
-    state = "intact" if evidence.budget.is_intact else "corrupt or unreadable"
-    ledger = RULER.fact("ledger_corrupt", "ledger", passed=evidence.budget.is_intact, limit="intact", observed=state)
-    return (ledger, *_check_windows(evidence))
+    is_intact = case.evidence.budget.is_intact
+    state = "intact" if is_intact else "corrupt or unreadable"
+    ledger = RULER.fact("ledger_corrupt", "ledger", passed=is_intact, limit="intact", observed=state)
+    return (ledger, *_check_windows(case))
 
 
-def _check_windows(evidence: Evidence) -> Iterator[Finding]:
-    limits, used = evidence.policy.budgets, evidence.budget
-    moved, loss, gas = (known(measure, evidence) for measure in (moved_usd, loss_usd, gas_usd))
+def _check_windows(case: Case) -> Iterator[Row]:
+    limits, used = case.evidence.policy.budgets, case.evidence.budget
+    moved, loss, gas = moved_usd(case), loss_usd(case), gas_usd(case)
     windows = (
         ("transaction_value", "batch", Decimal(0), moved, limits.max_transaction_value_usd),
         ("day_value", "24 hours", used.value_day_usd, moved, limits.max_day_value_usd),
@@ -58,6 +62,5 @@ def _check_windows(evidence: Evidence) -> Iterator[Finding]:
     for code, subject, spent, ours, limit in windows:
         total = None if ours is None else EXACT.add(spent, ours)
         yield RULER.at_most(code, subject, observed=total, limit=limit, unit="usd")
-    yield RULER.at_most(
-        "runs_per_hour", "60 minutes", observed=used.runs_hour_count, limit=limits.max_hour_runs_count, unit="runs"
-    )
+    runs, most = used.runs_hour_count, limits.max_hour_runs_count
+    yield RULER.at_most("runs_per_hour", "60 minutes", observed=runs, limit=most, unit="runs")

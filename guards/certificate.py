@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from domain.errors import InvariantBroken
 from domain.verdict import Certificate, Evidence, Verdict
+from guards.soundness import read_again
 
 
 def issue_certificate(verdict: Verdict, evidence: Evidence) -> Certificate:
     """Raises InvariantBroken for a verdict that denies, waits for a human or is about another batch."""
-    digest = evidence.plan.batch_digest()
+    judged = read_again(evidence)
+    digest = judged.plan.batch_digest()
     if not verdict.is_pass:
         codes = sorted({denial.code for denial in verdict.denials})
         raise InvariantBroken(f"batch {digest} is denied by {codes} and gets no certificate")
@@ -18,8 +20,8 @@ def issue_certificate(verdict: Verdict, evidence: Evidence) -> Certificate:
         raise InvariantBroken(f"verdict about batch {verdict.batch_digest} does not certify batch {digest}")
     return Certificate(
         batch_digest=digest,
-        simulation_digest=evidence.simulation.digest(),
+        simulation_digest=judged.simulation.digest(),
         verdict_digest=verdict.digest(),
-        account=evidence.catalog.account,
-        expires_at=evidence.plan.expires_at,
+        account=judged.catalog.account,
+        expires_at=judged.plan.expires_at,
     )

@@ -8,21 +8,21 @@ from decimal import Decimal
 
 from domain.market import Strategy
 from domain.units import EXACT, divide
-from domain.verdict import Evidence, Finding
-from guards.finding import Ruler
-from guards.measures import entered_strategies, holdings, moved_usd, nav_usd
+from guards.case import Case
+from guards.finding import Row, Ruler
+from guards.measures import Worth, entered_strategies, holdings_after, moved_usd, nav_after, nav_before
 
 RULER = Ruler("exposure")
 
 
-def check_exposure(evidence: Evidence) -> tuple[Finding, ...]:
-    return (*_check_shares(evidence), *_check_pools(evidence), *_check_turnover(evidence))
+def check_exposure(case: Case) -> tuple[Row, ...]:
+    return (*_check_shares(case), *_check_pools(case), *_check_turnover(case))
 
 
-def _check_shares(evidence: Evidence) -> Iterator[Finding]:
-    limits, reserve = evidence.policy.exposure, evidence.catalog.reserve_token
-    nav = nav_usd(evidence.after, evidence)
-    values = _values_by_subject(evidence)
+def _check_shares(case: Case) -> Iterator[Row]:
+    limits, reserve = case.evidence.policy.exposure, case.evidence.catalog.reserve_token
+    nav = nav_after(case)
+    values = _values_by_subject(case)
     families = (
         ("strategy_share", limits.max_strategy_share),
         ("protocol_share", limits.max_protocol_share),
@@ -42,22 +42,25 @@ def _check_shares(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _values_by_subject(evidence: Evidence) -> dict[str, dict[str, Decimal]]:
-    """USD per code and subject; every holding counts in each of its families."""
-    catalog = evidence.catalog
+def _values_by_subject(case: Case) -> dict[str, dict[str, Decimal]]:
+    """USD per code and subject; every holding counts in each of its families. An unpriced one makes NAV unknown."""
     values: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for holding in holdings(evidence.after, evidence):
-        subjects = [("issuer_share", catalog.token(holding.token).issuer)]
-        if holding.token != catalog.reserve_token:
-            subjects.append(("token_share", holding.token))
-        elif holding.strategy is None:
-            subjects.append(("reserve_share", holding.token))
-        if holding.strategy is not None:
-            subjects.append(("chain_share", str(catalog.chain_id)))
-            subjects.extend(_strategy_subjects(catalog.strategy(holding.strategy)))
-        for code, subject in subjects:
-            values[code][subject] = EXACT.add(values[code][subject], holding.value_usd)
+    for holding in holdings_after(case):
+        for code, subject in _subjects(holding, case):
+            values[code][subject] = EXACT.add(values[code][subject], holding.value_usd or Decimal(0))
     return values
+
+
+def _subjects(holding: Worth, case: Case) -> Iterator[tuple[str, str]]:
+    catalog = case.evidence.catalog
+    yield "issuer_share", catalog.token(holding.token).issuer
+    if holding.token != catalog.reserve_token:
+        yield "token_share", holding.token
+    elif holding.strategy is None:
+        yield "reserve_share", holding.token
+    if holding.strategy is not None:
+        yield "chain_share", str(catalog.chain_id)
+        yield from _strategy_subjects(catalog.strategy(holding.strategy))
 
 
 def _strategy_subjects(strategy: Strategy) -> Iterable[tuple[str, str]]:
@@ -72,14 +75,14 @@ def _strategy_subjects(strategy: Strategy) -> Iterable[tuple[str, str]]:
             yield code, subject
 
 
-def _share(value: Decimal, nav: Decimal) -> Decimal | None:
-    return divide(value, nav) if nav > 0 else None
+def _share(value: Decimal | None, nav: Decimal | None) -> Decimal | None:
+    return divide(value, nav) if value is not None and nav is not None and nav > 0 else None
 
 
-def _check_pools(evidence: Evidence) -> Iterator[Finding]:
+def _check_pools(case: Case) -> Iterator[Row]:
     """Of the pools entered only: a position stuck in a drained pool must not freeze everything else."""
-    limits = evidence.policy.exposure
-    for strategy in entered_strategies(evidence):
+    evidence, limits = case.evidence, case.evidence.policy.exposure
+    for strategy in entered_strategies(case):
         rate = evidence.snapshot.rate(strategy)
         ours = evidence.after.position_of(strategy)
         added = max(ours - evidence.before.position_of(strategy), 0)
@@ -101,13 +104,12 @@ def _pool_share(ours: int, pool: int) -> Decimal | None:
     return divide(Decimal(ours), Decimal(pool)) if pool > 0 else None
 
 
-def _check_turnover(evidence: Evidence) -> Iterator[Finding]:
-    limits, nav = evidence.policy.exposure, nav_usd(evidence.before, evidence)
-    moved = moved_usd(evidence)
+def _check_turnover(case: Case) -> Iterator[Row]:
+    limits, nav, moved = case.evidence.policy.exposure, nav_before(case), moved_usd(case)
     yield RULER.at_most(
         "run_turnover", "batch", observed=_share(moved, nav), limit=limits.max_run_turnover_share, unit="of value"
     )
-    day = EXACT.add(evidence.budget.turnover_day_usd, moved)
+    day = None if moved is None else EXACT.add(case.evidence.budget.turnover_day_usd, moved)
     yield RULER.at_most(
         "day_turnover", "24 hours", observed=_share(day, nav), limit=limits.max_day_turnover_share, unit="of value"
     )

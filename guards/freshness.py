@@ -9,59 +9,59 @@ from typing import Final
 
 from domain.market import PriceObservation
 from domain.units import BPS_PER_ONE, EXACT, divide
-from domain.verdict import Evidence, Finding
-from guards.actions import read_actions
-from guards.finding import Ruler
-from guards.measures import changes, entered_strategies, has_grown
+from guards.case import Case
+from guards.finding import Row, Ruler
+from guards.measures import actions, changes, entered_strategies, grown
 
 RULER = Ruler("freshness")
 MAX_CLOCK_SKEW_SECONDS: Final = 15
 """Block times may run slightly ahead of our clock; anything dated later is wrong, not fresh."""
 
 
-def check_freshness(evidence: Evidence) -> tuple[Finding, ...]:
-    tokens = used_tokens(evidence)
+def check_freshness(case: Case) -> tuple[Row, ...]:
+    tokens = used_tokens(case)
     return (
-        *_check_snapshot(evidence),
-        *(row for token in tokens for row in _check_prices(token, evidence)),
-        *_check_stable_entries(evidence),
-        *(row for strategy in entered_strategies(evidence) for row in _check_rate(strategy, evidence)),
+        *_check_snapshot(case),
+        *(row for token in tokens for row in _check_prices(token, case)),
+        *_check_stable_entries(case),
+        *(row for strategy in entered_strategies(case) for row in _check_rate(strategy, case)),
     )
 
 
-def used_tokens(evidence: Evidence) -> tuple[str, ...]:
+def used_tokens(case: Case) -> tuple[str, ...]:
     """Tokens held before or after, traded, or paying for gas, in catalog order."""
-    used = {change.token for change in changes(evidence) if change.before or change.after}
-    for action in read_actions(evidence.batch, evidence.catalog):
+    catalog = case.evidence.catalog
+    used = {change.token for change in changes(case) if change.before or change.after}
+    for action in actions(case):
         used |= {action.token.id} | ({action.token_out.id} if action.token_out else set())
-    used.add(evidence.catalog.native_token)
-    return tuple(token.id for token in evidence.catalog.tokens if token.id in used)
+    used.add(catalog.native_token)
+    return tuple(token.id for token in catalog.tokens if token.id in used)
 
 
-def _check_snapshot(evidence: Evidence) -> Iterator[Finding]:
-    limits, snapshot = evidence.policy.freshness, evidence.snapshot
-    age = age_seconds(snapshot.taken_at, evidence)
+def _check_snapshot(case: Case) -> Iterator[Row]:
+    limits, snapshot = case.evidence.policy.freshness, case.evidence.snapshot
+    age = age_seconds(snapshot.taken_at, case)
     yield RULER.at_most("snapshot_old", "snapshot", observed=age, limit=limits.max_snapshot_age_seconds, unit="seconds")
-    lag = evidence.head_block_number - snapshot.block_number
+    lag = case.evidence.head_block_number - snapshot.block_number
     observed = lag if lag >= 0 else None  # a snapshot ahead of the head is from another chain or a dropped block
     yield RULER.at_most("block_lag", "snapshot", observed=observed, limit=limits.max_block_lag_blocks, unit="blocks")
 
 
-def age_seconds(moment: datetime, evidence: Evidence) -> Decimal | None:
+def age_seconds(moment: datetime, case: Case) -> Decimal | None:
     """None (unknown) for a moment that lies in the future by more than clocks differ."""
-    age = Decimal(str((evidence.now - moment).total_seconds()))
+    age = Decimal(str((case.evidence.now - moment).total_seconds()))
     return None if age < -MAX_CLOCK_SKEW_SECONDS else max(age, Decimal(0))
 
 
-def _check_prices(token: str, evidence: Evidence) -> Iterator[Finding]:
-    limits, prices = evidence.policy.freshness, evidence.snapshot.prices_of(token)
+def _check_prices(token: str, case: Case) -> Iterator[Row]:
+    limits, prices = case.evidence.policy.freshness, case.evidence.snapshot.prices_of(token)
     if not prices:
         yield RULER.fact("price_missing", token, passed=False, limit="a price", observed="none")
         return
-    max_age = evidence.catalog.token(token).feed_heartbeat_seconds + limits.max_price_age_over_heartbeat_seconds
+    max_age = case.evidence.catalog.token(token).feed_heartbeat_seconds + limits.max_price_age_over_heartbeat_seconds
     for price in prices:
         subject = f"{token} {price.source}"
-        age = age_seconds(price.observed_at, evidence)
+        age = age_seconds(price.observed_at, case)
         yield RULER.at_most("price_stale", subject, observed=age, limit=max_age, unit="seconds")
     sources = len({price.source for price in prices})
     yield RULER.at_least(
@@ -77,26 +77,26 @@ def _spread_bps(prices: tuple[PriceObservation, ...]) -> Decimal:
     return EXACT.multiply(divide(EXACT.subtract(high, low), low), Decimal(BPS_PER_ONE))
 
 
-def _check_stable_entries(evidence: Evidence) -> Iterator[Finding]:
+def _check_stable_entries(case: Case) -> Iterator[Row]:
     """Each source by itself: one broken price is enough to stay out."""
-    grown = {change.token for change in changes(evidence) if has_grown(change, evidence)}
-    stable = [token.id for token in evidence.catalog.tokens if token.is_stable and token.id in grown]
+    entered = {change.token for change in grown(case)}
+    stable = [token.id for token in case.evidence.catalog.tokens if token.is_stable and token.id in entered]
+    limit = case.evidence.policy.freshness.max_stable_deviation_bps
     for token in stable:
-        prices = evidence.snapshot.prices_of(token)
-        off = [abs(EXACT.subtract(price.price_usd, Decimal(1))) * BPS_PER_ONE for price in prices]
-        yield RULER.at_most(
-            "stable_deviation",
-            token,
-            observed=max(off, default=None),
-            limit=evidence.policy.freshness.max_stable_deviation_bps,
-            unit="bps",
-        )
+        prices = case.evidence.snapshot.prices_of(token)
+        off = [_off_peg_bps(price) for price in prices]
+        yield RULER.at_most("stable_deviation", token, observed=max(off, default=None), limit=limit, unit="bps")
 
 
-def _check_rate(strategy: str, evidence: Evidence) -> Iterator[Finding]:
-    rate = evidence.snapshot.rate(strategy)
-    age = age_seconds(rate.observed_at, evidence) if rate else None
-    limit = evidence.policy.freshness.max_rate_age_seconds
+def _off_peg_bps(price: PriceObservation) -> Decimal:
+    distance = EXACT.subtract(price.price_usd, Decimal(1)).copy_abs()
+    return EXACT.multiply(distance, Decimal(BPS_PER_ONE))
+
+
+def _check_rate(strategy: str, case: Case) -> Iterator[Row]:
+    rate = case.evidence.snapshot.rate(strategy)
+    age = age_seconds(rate.observed_at, case) if rate else None
+    limit = case.evidence.policy.freshness.max_rate_age_seconds
     yield RULER.at_most("rate_stale", strategy, observed=age, limit=limit, unit="seconds")
     state = "unknown" if rate is None else "paused" if rate.is_paused else "open"
     yield RULER.fact("strategy_paused", strategy, passed=state == "open", limit="open", observed=state)

@@ -1,27 +1,27 @@
 """What a batch moves, costs and may lose, in USD at the snapshot's prices: guards judge it, budgets reserve it.
 
-Measured on simulated portfolios and decoded calls. Raises StaleOrDisputed where a price is unknown.
+Measured on simulated portfolios and decoded calls. None where a price that it needs is unknown.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from domain.errors import StaleOrDisputed
 from domain.market import Catalog, Token
-from domain.portfolio import Holding, Portfolio, net_asset_value_usd, value_holdings
+from domain.portfolio import Portfolio
 from domain.units import EXACT, scale_up_bps, value_usd
-from domain.verdict import Evidence
 from guards.actions import Action, ActionKind, read_actions
+from guards.case import Case, once
 
 NATIVE_DECIMALS: Final = 18
 ORACLE: Final = "oracle"
 """The source that no trade of ours moves: min-outs are checked against it, never against the pool traded."""
 ENTRIES: Final = frozenset({ActionKind.SUPPLY, ActionKind.DEPOSIT})
 EXITS: Final = frozenset({ActionKind.WITHDRAW, ActionKind.REDEEM})
+ZERO: Final = Decimal(0)
 
 
 class Change(NamedTuple):
@@ -33,11 +33,31 @@ class Change(NamedTuple):
     after: int
 
 
-def changes(evidence: Evidence) -> tuple[Change, ...]:
+class Worth(NamedTuple):
+    """One line of a valued portfolio; `strategy` is None for cash."""
+
+    token: str
+    strategy: str | None
+    value_usd: Decimal | None
+
+
+@once
+def actions(case: Case) -> tuple[Action, ...]:
+    """What the calls do, in order; calls that are no action are left out."""
+    return read_actions(case.evidence.batch, case.evidence.catalog)
+
+
+@once
+def swaps(case: Case) -> tuple[Action, ...]:
+    return tuple(action for action in actions(case) if action.kind is ActionKind.SWAP)
+
+
+@once
+def changes(case: Case) -> tuple[Change, ...]:
     """Every cash line and position of either portfolio."""
-    before, after = _lines(evidence.before, evidence.catalog), _lines(evidence.after, evidence.catalog)
-    keys = [*before, *(key for key in after if key not in before)]
-    return tuple(Change(*key, before.get(key, 0), after.get(key, 0)) for key in keys)
+    catalog = case.evidence.catalog
+    before, after = _lines(case.evidence.before, catalog), _lines(case.evidence.after, catalog)
+    return tuple(Change(*key, before.get(key, 0), after.get(key, 0)) for key in before | after)
 
 
 def _lines(portfolio: Portfolio, catalog: Catalog) -> dict[tuple[str, str | None], int]:
@@ -49,97 +69,130 @@ def _lines(portfolio: Portfolio, catalog: Catalog) -> dict[tuple[str, str | None
     return lines
 
 
-def has_grown(change: Change, evidence: Evidence) -> bool:
-    """Beyond the tolerance that a block's interest needs."""
-    return change.after > scale_up_bps(change.before, evidence.policy.simulation.max_delta_tolerance_bps)
+@once
+def grown(case: Case) -> tuple[Change, ...]:
+    """Lines that grew beyond the tolerance that a block's interest needs."""
+    tolerance = case.evidence.policy.simulation.max_delta_tolerance_bps
+    return tuple(change for change in changes(case) if change.after > scale_up_bps(change.before, tolerance))
 
 
-def entered_strategies(evidence: Evidence) -> tuple[str, ...]:
+@once
+def entered_strategies(case: Case) -> tuple[str, ...]:
     """Strategies whose position the calls or the simulation say is increased, in catalog order."""
-    actions = read_actions(evidence.batch, evidence.catalog)
-    called = {action.strategy.id for action in actions if action.strategy and action.kind in ENTRIES}
-    grown = {change.strategy for change in changes(evidence) if change.strategy and has_grown(change, evidence)}
-    return tuple(strategy.id for strategy in evidence.catalog.strategies if strategy.id in called | grown)
+    called = {action.strategy.id for action in actions(case) if action.strategy and action.kind in ENTRIES}
+    entered = called | {change.strategy for change in grown(case)}
+    return tuple(strategy.id for strategy in case.evidence.catalog.strategies if strategy.id in entered)
 
 
-def left_strategies(evidence: Evidence) -> frozenset[str]:
+@once
+def left_strategies(case: Case) -> frozenset[str]:
     """Strategies that the calls take from and whose position the simulation shows smaller."""
-    actions = read_actions(evidence.batch, evidence.catalog)
-    called = {action.strategy.id for action in actions if action.strategy and action.kind in EXITS}
-    fallen = {change.strategy for change in changes(evidence) if change.strategy and change.after < change.before}
+    called = {action.strategy.id for action in actions(case) if action.strategy and action.kind in EXITS}
+    fallen = {change.strategy for change in changes(case) if change.strategy and change.after < change.before}
     return frozenset(called & fallen)
 
 
-def swaps(evidence: Evidence) -> tuple[Action, ...]:
-    return tuple(a for a in read_actions(evidence.batch, evidence.catalog) if a.kind is ActionKind.SWAP)
+@once
+def prices(case: Case) -> Mapping[str, Decimal]:
+    """The lowest price of any source, per token: holdings are valued against ourselves."""
+    lowest: dict[str, Decimal] = {}
+    for price in case.evidence.snapshot.prices:
+        lowest[price.token] = min(price.price_usd, lowest.get(price.token, price.price_usd))
+    return lowest
 
 
-def nav_usd(portfolio: Portfolio, evidence: Evidence) -> Decimal:
-    return net_asset_value_usd(portfolio, evidence.snapshot, evidence.catalog)
+@once
+def tokens(case: Case) -> Mapping[str, Token]:
+    return {token.id: token for token in case.evidence.catalog.tokens}
 
 
-def holdings(portfolio: Portfolio, evidence: Evidence) -> tuple[Holding, ...]:
-    return value_holdings(portfolio, evidence.snapshot, evidence.catalog)
+def worth_usd(case: Case, token_id: str, amount: int) -> Decimal | None:
+    price, token = prices(case).get(token_id), tokens(case).get(token_id)
+    return None if price is None or token is None else value_usd(amount, decimals=token.decimals, price_usd=price)
 
 
-def moved_usd(evidence: Evidence) -> Decimal:
+@once
+def holdings_after(case: Case) -> tuple[Worth, ...]:
+    """Every non-zero line of the simulated book, native gas money excluded."""
+    return tuple(Worth(c.token, c.strategy, worth_usd(case, c.token, c.after)) for c in changes(case) if c.after)
+
+
+@once
+def nav_before(case: Case) -> Decimal | None:
+    return _total(worth_usd(case, change.token, change.before) for change in changes(case) if change.before)
+
+
+@once
+def nav_after(case: Case) -> Decimal | None:
+    return _total(holding.value_usd for holding in holdings_after(case))
+
+
+def _total(values: Iterable[Decimal | None]) -> Decimal | None:
+    """Exact sum; one unknown makes all of it unknown."""
+    total = ZERO
+    for value in values:
+        if value is None:
+            return None
+        total = EXACT.add(total, value)
+    return total
+
+
+@once
+def moved_usd(case: Case) -> Decimal | None:
     """Value that leaves one line for another; at least what is sold of any one token.
 
     Net changes alone would not see a swap there and back inside one batch.
     """
-    decreases = (_worth(evidence, c.token, c.before - c.after) for c in changes(evidence) if c.after < c.before)
+    fallen = _total(worth_usd(case, c.token, c.before - c.after) for c in changes(case) if c.after < c.before)
     sold: dict[str, int] = defaultdict(int)
-    for swap in swaps(evidence):
+    for swap in swaps(case):
         sold[swap.token.id] += swap.amount
-    largest_sale = max((_worth(evidence, token, amount) for token, amount in sold.items()), default=Decimal(0))
-    return max(sum(decreases, Decimal(0)), largest_sale)
-
-
-def _worth(evidence: Evidence, token_id: str, amount: int) -> Decimal:
-    price = evidence.snapshot.price_usd(token_id)
-    if price is None:
-        raise StaleOrDisputed(f"token {token_id} has no price at block {evidence.snapshot.block_number}")
-    return value_usd(amount, decimals=evidence.catalog.token(token_id).decimals, price_usd=price)
-
-
-def loss_usd(evidence: Evidence) -> Decimal:
-    """What the simulated book is worth less than the current one; never negative."""
-    change = EXACT.subtract(nav_usd(evidence.before, evidence), nav_usd(evidence.after, evidence))
-    return max(change, Decimal(0))
-
-
-def slippage_usd(evidence: Evidence) -> Decimal:
-    """The most that the swaps' minimum outs allow to be lost against the oracle."""
-    return sum((_swap_slippage(swap, evidence) for swap in swaps(evidence)), Decimal(0))
-
-
-def _swap_slippage(swap: Action, evidence: Evidence) -> Decimal:
-    paid = oracle_value(swap.token, swap.amount, evidence)
-    received = oracle_value(swap.token_out, swap.minimum_out, evidence)
-    return max(EXACT.subtract(paid, received), Decimal(0))
-
-
-def oracle_value(token: Token | None, amount: int, evidence: Evidence) -> Decimal:
-    """Value at the oracle source. Raises StaleOrDisputed without one: a pool may not vouch for itself."""
-    prices = evidence.snapshot.prices_of(token.id) if token else ()
-    price = next((price.price_usd for price in prices if price.source == ORACLE), None)
-    if token is None or price is None:
-        raise StaleOrDisputed(f"token {token.id if token else None} has no price of source {ORACLE}")
-    return value_usd(amount, decimals=token.decimals, price_usd=price)
-
-
-def known(measure: Callable[[Evidence], Decimal], evidence: Evidence) -> Decimal | None:
-    """The measure, or None where a price that it needs is unknown."""
-    try:
-        return measure(evidence)
-    except StaleOrDisputed:
+    sales = [worth_usd(case, token, amount) for token, amount in sold.items()]
+    if fallen is None or None in sales:
         return None
+    return max(fallen, *(sale for sale in sales if sale is not None), ZERO)
 
 
-def gas_usd(evidence: Evidence) -> Decimal:
+@once
+def loss_usd(case: Case) -> Decimal | None:
+    """What the simulated book is worth less than the current one; never negative."""
+    before, after = nav_before(case), nav_after(case)
+    return None if before is None or after is None else max(EXACT.subtract(before, after), ZERO)
+
+
+@once
+def slippage_usd(case: Case) -> Decimal | None:
+    """The most that the swaps' minimum outs allow to be lost against the oracle."""
+    return _total(_swap_slippage(swap, case) for swap in swaps(case))
+
+
+def _swap_slippage(swap: Action, case: Case) -> Decimal | None:
+    paid = oracle_value(swap.token, swap.amount, case)
+    received = oracle_value(swap.token_out, swap.minimum_out, case)
+    return None if paid is None or received is None else max(EXACT.subtract(paid, received), ZERO)
+
+
+@once
+def oracle_prices(case: Case) -> Mapping[str, Decimal]:
+    """The first reading of the oracle, per token."""
+    readings: dict[str, Decimal] = {}
+    for price in case.evidence.snapshot.prices:
+        if price.source == ORACLE:
+            readings.setdefault(price.token, price.price_usd)
+    return readings
+
+
+def oracle_value(token: Token | None, amount: int, case: Case) -> Decimal | None:
+    """Value at the oracle source; None without one: a pool may not vouch for itself."""
+    price = oracle_prices(case).get(token.id) if token else None
+    return None if token is None or price is None else value_usd(amount, decimals=token.decimals, price_usd=price)
+
+
+@once
+def gas_usd(case: Case) -> Decimal | None:
     """The fee cap of the envelope at the native token's highest price: costs round up."""
-    native = evidence.catalog.native_token
-    prices = [price.price_usd for price in evidence.snapshot.prices_of(native)]
-    if not prices:
-        raise StaleOrDisputed(f"native token {native} has no price at block {evidence.snapshot.block_number}")
-    return value_usd(evidence.plan.fee_cap_wei, decimals=NATIVE_DECIMALS, price_usd=max(prices))
+    native = case.evidence.snapshot.prices_of(case.evidence.catalog.native_token)
+    if not native:
+        return None
+    highest = max(price.price_usd for price in native)
+    return value_usd(case.evidence.plan.fee_cap_wei, decimals=NATIVE_DECIMALS, price_usd=highest)

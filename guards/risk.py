@@ -7,23 +7,23 @@ from collections.abc import Iterator
 from domain.policy import RiskLimits
 from domain.risk import Estimate, RiskReport, TailRisk
 from domain.stress import scenario_name, scenario_set
-from domain.verdict import Evidence, Finding
-from guards.finding import Quantity, Ruler, measured
+from guards.case import Case
+from guards.finding import Quantity, Row, Ruler, measured
 
 RULER = Ruler("risk")
 LEVELS = (("95", 0.95), ("99", 0.99))
 
 
-def check_risk(evidence: Evidence) -> tuple[Finding, ...]:
+def check_risk(case: Case) -> tuple[Row, ...]:
     """Too little data is a denial: a risk that nobody measured is not a small one."""
-    report, limits = evidence.risk_after, evidence.policy.risk
+    report, limits = case.evidence.risk_after, case.evidence.policy.risk
     if report is None:
         return (RULER.fact("risk_missing", "simulated book", passed=False, limit="a report", observed="none"),)
     return tuple(
         row
         for code, estimate, limit in _measures(report, limits)
         for row in _check_estimate(code, estimate, limit, limits=limits)
-    ) + tuple(_check_stress(report, evidence))
+    ) + tuple(_check_stress(report, case))
 
 
 def _measures(report: RiskReport, limits: RiskLimits) -> Iterator[tuple[str, Estimate | None, Quantity | str]]:
@@ -45,7 +45,7 @@ def _tail(report: RiskReport, level: float, *, limits: RiskLimits) -> TailRisk |
 
 def _check_estimate(
     code: str, estimate: Estimate | None, limit: Quantity | str, *, limits: RiskLimits
-) -> Iterator[Finding]:
+) -> Iterator[Row]:
     observed = measured(estimate.value) if estimate else None
     yield RULER.at_most(code, "simulated book", observed=observed, limit=limit, unit="of value")
     size = estimate.sample_size if estimate else None
@@ -54,14 +54,14 @@ def _check_estimate(
     )
 
 
-def _check_stress(report: RiskReport, evidence: Evidence) -> Iterator[Finding]:
+def _check_stress(report: RiskReport, case: Case) -> Iterator[Row]:
     """Every scenario that applies to the simulated book, measured once; one that is missing is unknown."""
     losses = {(hit.family, hit.subject): hit.loss for hit in report.stress}
-    for family, subject in sorted({*scenario_set(evidence.after, evidence.catalog), *losses}):
+    for family, subject in sorted({*scenario_set(case.evidence.after, case.evidence.catalog), *losses}):
         yield RULER.at_most(
             "stress_loss",
             scenario_name(family, subject),
             observed=measured(losses.get((family, subject))),
-            limit=getattr(evidence.policy.stress, f"max_{family}_loss_share"),
+            limit=getattr(case.evidence.policy.stress, f"max_{family}_loss_share"),
             unit="of value",
         )

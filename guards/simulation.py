@@ -6,94 +6,107 @@ from collections.abc import Iterator
 from typing import Final
 
 from domain.market import Strategy, StrategyKind
-from domain.verdict import Evidence, Finding
-from guards.deltas import Expectation, expected_deltas, known_holders, shares_of, tolerated
-from guards.finding import Ruler
+from domain.transaction import NATIVE
+from guards.binding import batch_digest
+from guards.case import Case
+from guards.deltas import (
+    Expectation,
+    delta_of,
+    expected_deltas,
+    known_holders,
+    shares_of,
+    simulated_deltas,
+    tolerated,
+)
+from guards.finding import Row, Ruler
+from guards.measures import changes
 
 RULER = Ruler("simulation")
-NATIVE: Final = "0x" + "0" * 40
 UNIT: Final = "base units"
 
 
-def check_simulation(evidence: Evidence) -> tuple[Finding, ...]:
+def check_simulation(case: Case) -> tuple[Row, ...]:
     return (
-        *_check_report(evidence),
-        *_check_account(evidence),
-        *_check_strangers(evidence),
-        *_check_after(evidence),
+        *_check_report(case),
+        *_check_account(case),
+        *_check_strangers(case),
+        *_check_after(case),
     )
 
 
-def _check_report(evidence: Evidence) -> Iterator[Finding]:
-    report, digest = evidence.simulation, evidence.plan.batch_digest()
+def _check_report(case: Case) -> Iterator[Row]:
+    report, digest = case.evidence.simulation, batch_digest(case)
     outcome = "succeeded" if report.succeeded else f"failed: {report.failure}"
     yield RULER.fact("simulation_failed", "batch", passed=report.succeeded, limit="succeeded", observed=outcome)
     is_ours = report.batch_digest == digest
     yield RULER.fact("simulation_digest", "batch", passed=is_ours, limit=digest, observed=report.batch_digest)
-    age = evidence.head_block_number - report.block_number
+    age = case.evidence.head_block_number - report.block_number
     observed = age if age >= 0 else None  # ahead of the head: of a block that was dropped
-    limit = evidence.policy.simulation.max_age_blocks
+    limit = case.evidence.policy.simulation.max_age_blocks
     yield RULER.at_most("simulation_stale", "batch", observed=observed, limit=limit, unit="blocks")
 
 
-def _check_account(evidence: Evidence) -> Iterator[Finding]:
+def _check_account(case: Case) -> Iterator[Row]:
     """Every contract that the calls or the simulation name, native money included."""
-    account, report = evidence.catalog.account, evidence.simulation
-    expected = expected_deltas(evidence)
-    touched = {delta.token for delta in report.deltas if delta.holder == account}
+    account, expected = case.evidence.catalog.account, expected_deltas(case)
+    touched = {token for holder, token in simulated_deltas(case) if holder == account}
     for contract in sorted(touched | set(expected)):
         bounds = expected.get(contract, Expectation(0, None))
-        yield from _check_delta(contract, report.delta_of(account, contract), bounds)
+        yield from _check_delta(contract, delta_of(case, account, contract), bounds)
 
 
-def _check_delta(contract: str, change: int, bounds: Expectation) -> Iterator[Finding]:
+def _check_delta(contract: str, change: int, bounds: Expectation) -> Iterator[Row]:
     yield RULER.at_least("unplanned_outflow", contract, observed=change, limit=bounds.lowest, unit=UNIT)
     if bounds.highest is not None:
         yield RULER.at_most("delta_mismatch", contract, observed=change, limit=bounds.highest, unit=UNIT)
 
 
-def _check_strangers(evidence: Evidence) -> Iterator[Finding]:
+def _check_strangers(case: Case) -> Iterator[Row]:
     """Nobody outside the catalog may gain a catalogued token or native money.
 
     Receipts are judged on our own side only: a vault may mint its owner fee shares while it pays us in full.
     """
-    watched = {token.address for token in evidence.catalog.tokens} | {NATIVE}
-    known = known_holders(evidence)
-    gains = [d for d in evidence.simulation.deltas if d.amount > 0 and d.token in watched and d.holder not in known]
+    watched = {token.address for token in case.evidence.catalog.tokens} | {NATIVE}
+    known = known_holders(case)
+    deltas = case.evidence.simulation.deltas
+    gains = [d for d in deltas if d.amount > 0 and d.token in watched and d.holder not in known]
     if not gains:
         yield RULER.fact("outflow_to_stranger", "batch", passed=True, limit="none", observed="none")
     for gain in gains:
         yield RULER.at_most("outflow_to_stranger", gain.holder, observed=gain.amount, limit=0, unit=UNIT)
 
 
-def _check_after(evidence: Evidence) -> Iterator[Finding]:
+def _check_after(case: Case) -> Iterator[Row]:
     """The portfolio read from the simulated state holds at least what the events leave; gifts are no mismatch."""
-    before, after, catalog = evidence.before, evidence.after, evidence.catalog
+    before, after, catalog = case.evidence.before, case.evidence.after, case.evidence.catalog
+    cash = {change.token: change for change in changes(case) if change.strategy is None}
     for token in catalog.tokens:
-        held, kept = before.cash_of(token.id), after.cash_of(token.id)
-        yield from _check_line(token.id, token.address, evidence, held=held, kept=kept)
+        line = cash.get(token.id)
+        held, kept = (line.before, line.after) if line else (0, 0)
+        yield from _check_line(token.id, token.address, case, held=held, kept=kept)
+    held_shares, kept_shares = shares_of(before), shares_of(after)
     for strategy in catalog.strategies:
-        held, kept = shares_of(before, strategy.id), shares_of(after, strategy.id)
-        netted = _netted_interest(strategy, evidence)
-        yield from _check_line(strategy.id, strategy.receipt, evidence, held=held, kept=kept + netted)
-    yield from _check_line("native", NATIVE, evidence, held=before.native_wei, kept=after.native_wei)
+        held, kept = held_shares.get(strategy.id, 0), kept_shares.get(strategy.id, 0)
+        netted = _netted_interest(strategy, case)
+        yield from _check_line(strategy.id, strategy.receipt, case, held=held, kept=kept + netted)
+    yield from _check_line("native", NATIVE, case, held=before.native_wei, kept=after.native_wei)
 
 
-def _netted_interest(strategy: Strategy, evidence: Evidence) -> int:
+def _netted_interest(strategy: Strategy, case: Case) -> int:
     """What an aToken's events understate of the amount that the calls take out, zero at least.
 
     When Aave burns aTokens, the event says the amount less the interest credited at that moment. The balance before
     held that interest already, so that the events alone would leave more than there can be.
     """
-    expected = expected_deltas(evidence).get(strategy.receipt)
+    expected = expected_deltas(case).get(strategy.receipt)
     if strategy.kind is not StrategyKind.AAVE_V3 or expected is None:
         return 0
-    return max(0, evidence.simulation.delta_of(evidence.catalog.account, strategy.receipt) - expected.lowest)
+    return max(0, delta_of(case, case.evidence.catalog.account, strategy.receipt) - expected.lowest)
 
 
-def _check_line(subject: str, contract: str, evidence: Evidence, *, held: int, kept: int) -> Iterator[Finding]:
+def _check_line(subject: str, contract: str, case: Case, *, held: int, kept: int) -> Iterator[Row]:
     """Nothing less than the events leave, and no events about more than we held: then `before` would be wrong."""
-    change, slack = evidence.simulation.delta_of(evidence.catalog.account, contract), tolerated(held, evidence)
+    change, slack = delta_of(case, case.evidence.catalog.account, contract), tolerated(held, case)
     if held or kept:
         yield RULER.at_least("delta_mismatch", subject, observed=kept, limit=held + change - slack, unit=UNIT)
     if change < 0:

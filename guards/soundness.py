@@ -1,27 +1,56 @@
-"""Soundness: the evidence itself parses again; NaN, None or a wrong type anywhere in it denies."""
+"""Soundness: nothing is judged as it was handed over, only as it parses again from its own text."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from typing import Final
 
-from domain.verdict import Evidence, Finding
-from guards.finding import Ruler
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from domain.errors import InvariantBroken
+from domain.verdict import Evidence
+from guards.finding import Row, Ruler
 
 RULER = Ruler("soundness")
+SOUND: Final = RULER.fact("evidence_invalid", "evidence", passed=True, limit="reads back equal", observed="equal")
+CONTEXT: Final = 24
 
 
-def check_soundness(evidence: Evidence) -> tuple[Finding, ...]:
-    """Raises where a value does not parse: the table turns that into a denial."""
-    again = Evidence.model_validate(_raw(evidence))
-    same = again.model_dump_json(warnings="error") == evidence.model_dump_json(warnings="error")
-    observed = "equal" if same else "different"
-    return (RULER.fact("evidence_invalid", "evidence", passed=same, limit="reads back equal", observed=observed),)
+def read_again(evidence: Evidence) -> Evidence:
+    """A value that owes nothing to the object: no cached lookup, subclass or unvalidated field survives the text.
+
+    Raises InvariantBroken naming what cannot be written, the first field that does not parse, or the first text that
+    reads back differently.
+    """
+    text = _written(evidence)
+    again = _parsed(text)
+    if (back := _written(again)) != text:
+        raise InvariantBroken(f"text reads back differently: {_first_difference(text, back)}")
+    return again
 
 
-def _raw(value: object) -> object:
-    """Models opened into their fields: pydantic does not look again into an instance, however it was made."""
-    if isinstance(value, BaseModel):
-        return {name: _raw(getattr(value, name)) for name in type(value).model_fields}
-    if isinstance(value, tuple):
-        return tuple(_raw(item) for item in value)
-    return value
+def _written(evidence: Evidence) -> str:
+    """By the serializer of Evidence itself: a subclass does not get to say how it is written."""
+    try:
+        return Evidence.__pydantic_serializer__.to_json(evidence, warnings="error").decode()
+    except PydanticSerializationError as error:
+        raise InvariantBroken(" ".join(str(error).split())) from error
+
+
+def _parsed(text: str) -> Evidence:
+    try:
+        return Evidence.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in ("evidence", *first["loc"]))
+        raise InvariantBroken(f"{field}: {first['msg']}") from error
+
+
+def _first_difference(text: str, back: str) -> str:
+    start = next((i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b), min(len(text), len(back)))
+    start = max(start - CONTEXT, 0)
+    return f"{text[start : start + 2 * CONTEXT]} became {back[start : start + 2 * CONTEXT]}"
+
+
+def unreadable(fault: str) -> Row:
+    return RULER.fact("evidence_invalid", "evidence", passed=False, limit="reads back equal", observed=fault)

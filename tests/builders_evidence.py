@@ -17,8 +17,11 @@ from domain.portfolio import Balance, Portfolio, Position
 from domain.risk import Estimate, ProtocolScore, RiskReport, StressLoss, TailRisk
 from domain.stress import StressFamily, scenario_set
 from domain.transaction import BalanceDelta, SimulationReport
-from domain.verdict import Approval, ApprovalStatus, BudgetState, Economics, Evidence, TradingState
+from domain.verdict import Approval, ApprovalStatus, BudgetState, Economics, Evidence, Finding, TradingState
+from guards import GUARDS
+from guards.case import Case
 from guards.decode import decode_batch
+from guards.finding import finding_of
 from tests.builders import ACCOUNT, CHAIN_ID, NOW, make_catalog, make_policy, make_portfolio, make_snapshot
 from tools.transactions.batch import build_plan
 
@@ -367,6 +370,11 @@ def exit_moves() -> tuple[Move, ...]:
         withdraw("aave-usdx", "usdx", amount, is_whole=True),
         swap("usdx", "usdc", amount, 99_500 * USDC, venue="usdc-usdx-100"),
     )
+
+
+def rows_of(guard: str, evidence: Evidence) -> tuple[Finding, ...]:
+    """One guard's rows as the verdict would show them."""
+    return tuple(Finding.model_validate(finding_of(row)) for row in GUARDS[guard](Case(evidence)))
 
 
 def codes(rows: Sequence[object]) -> set[str]:

@@ -14,10 +14,10 @@ from domain.abi import (
     VAULT_REDEEM,
 )
 from domain.transaction import LeftoverApproval, Operation, UnsignedCall
-from guards import GUARDS, check
+from guards import check
 from guards.decode import decode_batch
 from tests.builders import ACCOUNT, CONTRACTS, address, make_catalog
-from tests.builders_evidence import DAI, USDC, codes, deposit, make_evidence, supply, swap, withdraw
+from tests.builders_evidence import DAI, USDC, codes, deposit, make_evidence, rows_of, supply, swap, withdraw
 from tools.transactions.safe import wrap_calls
 
 CATALOG = make_catalog()
@@ -33,7 +33,7 @@ def call(target, function, *arguments, value=0):
 def denied(*calls, **parts):
     """Codes of the allowlist for exactly these inner calls."""
     batch = decode_batch(wrap_calls(calls, CATALOG), catalog=CATALOG)
-    return codes(GUARDS["allowlist"](make_evidence(batch=batch, **parts)))
+    return codes(rows_of("allowlist", make_evidence(batch=batch, **parts)))
 
 
 def approved(token, spender, amount, action):
@@ -101,14 +101,14 @@ def test_a_delegatecall_is_refused():
     calls = tuple(c.model_copy(update={"operation": Operation.DELEGATECALL}) for c in evidence.batch.calls)
     batch = evidence.batch.model_copy(update={"calls": calls})
 
-    assert codes(GUARDS["allowlist"](evidence.model_copy(update={"batch": batch}))) == {"delegatecall"}
+    assert codes(rows_of("allowlist", evidence.model_copy(update={"batch": batch}))) == {"delegatecall"}
 
 
 def test_a_batch_of_nothing_is_refused():
     evidence = make_evidence()
     batch = evidence.batch.model_copy(update={"calls": ()})
 
-    assert codes(GUARDS["allowlist"](evidence.model_copy(update={"batch": batch}))) == {"undecoded"}
+    assert codes(rows_of("allowlist", evidence.model_copy(update={"batch": batch}))) == {"undecoded"}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_no_approval_is_left_behind(amount, expected):
 
     evidence = make_evidence(simulated={"leftover_approvals": (left,)})
 
-    assert codes(GUARDS["allowlist"](evidence)) == expected
+    assert codes(rows_of("allowlist", evidence)) == expected
 
 
 @pytest.mark.parametrize("part", ["plan", "batch", "before", "after", "simulation", "snapshot"])
@@ -148,7 +148,7 @@ def test_everything_is_about_this_chain(part):
     evidence = make_evidence()
     other = getattr(evidence, part).model_copy(update={"chain_id": 1})
 
-    assert codes(GUARDS["allowlist"](evidence.model_copy(update={part: other}))) == {"chain_id"}
+    assert codes(rows_of("allowlist", evidence.model_copy(update={part: other}))) == {"chain_id"}
 
 
 @pytest.mark.parametrize("part", ["plan", "batch", "before", "after"])
@@ -156,7 +156,7 @@ def test_everything_is_about_this_account(part):
     evidence = make_evidence()
     other = getattr(evidence, part).model_copy(update={"account": THIEF})
 
-    assert codes(GUARDS["allowlist"](evidence.model_copy(update={part: other}))) == {"chain_id"}
+    assert codes(rows_of("allowlist", evidence.model_copy(update={part: other}))) == {"chain_id"}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_everything_is_about_this_account(part):
     ],
 )
 def test_what_the_builders_make_passes(moves):
-    assert codes(GUARDS["allowlist"](make_evidence(moves))) == set()
+    assert codes(rows_of("allowlist", make_evidence(moves))) == set()
 
 
 def test_an_unreadable_token_leaves_no_action_to_trust():
@@ -191,4 +191,4 @@ def test_a_deposit_read_at_no_vault_is_no_action():
     moved = evidence.batch.calls[1].model_copy(update={"target": POOL})
     batch = evidence.batch.model_copy(update={"calls": (evidence.batch.calls[0], moved)})
 
-    assert codes(GUARDS["allowlist"](evidence.model_copy(update={"batch": batch}))) == {"argument", "approval_amount"}
+    assert codes(rows_of("allowlist", evidence.model_copy(update={"batch": batch}))) == {"argument", "approval_amount"}

@@ -9,10 +9,10 @@ import pytest
 
 from domain.errors import InvariantBroken
 from domain.verdict import ApprovalStatus
-from guards import GUARDS, check
+from guards import check
 from guards.certificate import issue_certificate
 from tests.builders import NOW
-from tests.builders_evidence import codes, exit_moves, make_approval, make_evidence, make_limits, supply
+from tests.builders_evidence import codes, exit_moves, make_approval, make_evidence, make_limits, rows_of, supply
 
 POLICY = make_limits(approval={"min_value_without_approval_usd": Decimal(49_999)})
 
@@ -93,7 +93,7 @@ def test_what_cannot_be_valued_is_denied_and_not_asked_about():
     evidence = make_evidence(policy=POLICY)
     unpriced = evidence.model_copy(update={"snapshot": evidence.snapshot.model_copy(update={"prices": ()})})
 
-    rows = GUARDS["approval"](unpriced)
+    rows = rows_of("approval", unpriced)
 
     assert codes(rows) == {"approval_threshold"}
 

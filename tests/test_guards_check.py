@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.digest import GENESIS
-from domain.risk import RiskReport
+from domain.portfolio import Portfolio, Position
 from domain.units import UINT256_MAX
 from domain.verdict import Economics, Evidence, TradingState
 from guards import GUARDS, check
@@ -24,11 +24,9 @@ from tests.builders_evidence import (
     deposit,
     exit_moves,
     make_budget,
-    make_estimate,
     make_evidence,
     make_limits,
     make_plan,
-    make_report,
     redeem,
     supply,
     swap,
@@ -44,7 +42,7 @@ def test_a_sound_batch_passes_every_guard_and_shows_what_was_measured():
 
     assert codes(verdict.denials) == set()
     assert (verdict.is_pass, verdict.is_exit, verdict.needs_approval) == (True, False, False)
-    assert {row.guard for row in verdict.findings} == set(GUARDS)
+    assert {row.guard for row in verdict.findings} == {"soundness", *GUARDS}
     assert verdict.batch_digest == SAMPLE.plan.batch_digest()
     assert verdict.policy_digest == SAMPLE.policy.digest()
 
@@ -71,12 +69,24 @@ def test_every_guard_runs_and_every_denial_is_listed():
 
 
 def test_a_guard_that_fails_inside_denies_and_names_itself():
-    broken = SAMPLE.model_copy(update={"scores": None})
+    ghost = SAMPLE.before.model_copy(update={"positions": (Position(strategy="ghost", shares=1, amount=1),)})
 
-    faults = [denial for denial in check(broken).denials if denial.code == "guard_fault"]
+    verdict = check(SAMPLE.model_copy(update={"before": ghost}))
 
-    assert "protocol" in {fault.subject for fault in faults}
-    assert all(fault.observed for fault in faults)
+    faults = {denial.subject: denial.observed for denial in verdict.denials if denial.code == "guard_fault"}
+    assert {"exposure", "budgets", "approval"} <= set(faults)
+    assert all("'ghost' is not in the catalog" in observed for observed in faults.values())
+    assert not verdict.is_exit
+
+
+def test_digests_that_cannot_be_taken_deny_and_name_nothing():
+    freshness = SAMPLE.policy.freshness.model_copy(update={"max_rate_age_seconds": 2**53})
+    policy = SAMPLE.policy.model_copy(update={"freshness": freshness})
+
+    verdict = check(SAMPLE.model_copy(update={"policy": policy}))
+
+    assert verdict.policy_digest == GENESIS
+    assert [denial.subject for denial in verdict.denials] == ["binding"]
 
 
 class Unspeakable(Exception):
@@ -91,27 +101,36 @@ class Trap:
         raise Unspeakable
 
 
-def test_even_a_fault_without_words_denies():
-    verdict = check(Trap())
+class Mute(int):
+    """A number that cannot be written down."""
 
-    assert codes(verdict.denials) == {"guard_fault"}
-    assert "Unspeakable" in {denial.observed for denial in verdict.denials}
-    assert {denial.subject for denial in verdict.denials} == set(GUARDS)
-    assert verdict.batch_digest == GENESIS
+    def __str__(self) -> str:
+        raise Unspeakable
 
 
-@pytest.mark.parametrize("nothing", [None, 0, "", (), math.nan])
-def test_what_is_no_evidence_at_all_denies(nothing):
+def test_what_cannot_be_written_down_denies():
+    before = SAMPLE.before.model_copy(update={"native_wei": Mute(1)})
+
+    for evidence in (SAMPLE.model_copy(update={"before": before}), SAMPLE.model_copy(update={"now": Trap()}), Trap()):
+        (denial,) = check(evidence).denials
+        assert (denial.code, denial.subject) == ("evidence_invalid", "evidence")
+
+
+@pytest.mark.parametrize("nothing", [None, 0, "", (), math.nan, object(), {}, [SAMPLE], SAMPLE.policy])
+def test_what_is_no_evidence_at_all_is_one_denial_and_nothing_else_runs(nothing):
     verdict = check(nothing)
 
-    assert not verdict.is_pass
-    assert len(verdict.denials) == len(GUARDS)
+    assert codes(verdict.denials) == {"evidence_invalid"}
+    assert (len(verdict.findings), verdict.is_exit, verdict.batch_digest) == (1, False, GENESIS)
 
 
 def test_a_value_that_would_read_back_differently_denies():
     report = SAMPLE.simulation.model_copy(update={"block_hash": "0x" + "AB" * 32})
 
-    assert codes(check(SAMPLE.model_copy(update={"simulation": report})).denials) == {"evidence_invalid"}
+    (denial,) = check(SAMPLE.model_copy(update={"simulation": report})).denials
+
+    assert denial.code == "evidence_invalid"
+    assert "became" in denial.observed
 
 
 GARBAGE = (None, NAN, Decimal("Infinity"), math.nan, math.inf, -1, True, "", "NaN", (), 10**400, object(), Trap())
@@ -156,14 +175,49 @@ def reads_back(value, name, junk):
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_statistic_that_is_no_number_denies(bad):
-    volatility = make_estimate(0.05).model_copy(update={"value": bad})
-    report = RiskReport.model_construct(**{**dict(make_report()), "volatility": volatility})
-    economics = Economics.model_construct(lower_gain_usd=bad, cost_usd=1.0, break_even_days=1.0)
+def test_a_statistic_that_is_no_number_is_refused_and_not_taken_for_unknown(bad):
+    economics = Economics.model_construct(lower_gain_usd=120.0, cost_usd=bad, break_even_days=5.0)
 
-    verdict = check(SAMPLE.model_copy(update={"risk_after": report, "economics": economics}))
+    (denial,) = check(SAMPLE.model_copy(update={"economics": economics})).denials
 
-    assert {"volatility", "net_gain", "guard_fault"} <= codes(verdict.denials)
+    assert (denial.code, denial.observed) == (
+        "evidence_invalid",
+        "evidence.economics.cost_usd: Input should be a finite number",
+    )
+
+
+@pytest.mark.parametrize("value", [True, 0.5, "1"])
+def test_money_that_is_no_decimal_is_refused(value):
+    budget = SAMPLE.budget.model_copy(update={"value_day_usd": value})
+
+    assert codes(check(SAMPLE.model_copy(update={"budget": budget})).denials) == {"evidence_invalid"}
+
+
+def test_lookups_that_a_catalog_carries_along_are_not_believed():
+    carried = SAMPLE.catalog.model_copy()
+    carried.token("usdc")
+    lies = {token.id: token.model_copy(update={"decimals": 0}) for token in SAMPLE.catalog.tokens}
+    carried.__dict__["_tokens_by_id"] = lies
+
+    assert check(SAMPLE.model_copy(update={"catalog": carried})) == check(SAMPLE)
+
+
+class Liar(Portfolio):
+    """Equal to whatever it is compared with, and richer than it says."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None
+
+    def position_of(self, strategy_id: str) -> int:
+        return 10**30
+
+
+def test_a_subclass_is_judged_by_its_fields_alone():
+    liar = Liar.model_validate(SAMPLE.before.model_dump())
+
+    assert check(SAMPLE.model_copy(update={"before": liar})) == check(SAMPLE)
 
 
 MAXIMA = [
@@ -236,8 +290,10 @@ def test_comparisons_are_exact_at_any_size(observed, limit):
 
 
 def test_headroom_is_what_is_left():
-    assert RULER.at_most("code", "s", observed=Decimal("0.3"), limit=Decimal("0.35"), unit="x").headroom == "0.05"
-    assert RULER.at_least("code", "s", observed=7, limit=5, unit="x").headroom == "2"
+    assert RULER.at_most("code", "s", observed=Decimal("0.3"), limit=Decimal("0.35"), unit="x").headroom == Decimal(
+        "0.05"
+    )
+    assert RULER.at_least("code", "s", observed=7, limit=5, unit="x").headroom == 2
     assert RULER.at_most("code", "s", observed=7, limit="unlimited", unit="x").headroom is None
 
 
@@ -250,7 +306,7 @@ def test_numbers_are_shown_plainly():
         "1000",
         "0.1",
     ]
-    assert len(text(10**400)) == 120
+    assert (text(10**400), text(10**5000), text("x" * 200)) == ("1.00000000e+400", "1.00000000e+5000", "x" * 120)
 
 
 def test_a_statistic_is_the_decimal_that_its_text_names():
@@ -291,9 +347,9 @@ def test_a_denial_is_told_with_code_observed_and_limit():
 
 
 def test_a_long_list_of_denials_is_cut_and_counted():
-    sentence = verdict_sentence(check(None))
+    verdict = check(make_evidence(economics=None, scores=(), risk_after=None))
 
-    assert sentence.endswith(f"; and {len(GUARDS) - 3} more.")
+    assert verdict_sentence(verdict).endswith(f"; and {len(verdict.denials) - 3} more.")
 
 
 def test_a_pass_says_how_much_was_measured_waived_and_awaited():

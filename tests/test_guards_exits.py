@@ -15,6 +15,7 @@ from domain.transaction import BalanceDelta, LeftoverApproval, UnsignedCall
 from domain.verdict import ApprovalStatus, TradingState
 from guards import check
 from guards.asymmetry import is_exit
+from guards.case import Case
 from guards.decode import decode_batch
 from tests.builders import CONTRACTS, NOW, address, make_catalog, make_portfolio, make_snapshot
 from tests.builders_evidence import (
@@ -96,6 +97,11 @@ def portfolios_with_an_exit(draw):
     return moves, make_portfolio(cash=cash, positions=positions)
 
 
+def leaves(evidence):
+    """Whether guards see a way out in it."""
+    return is_exit(Case(evidence))
+
+
 @given(portfolios_with_an_exit(), st.sets(st.sampled_from(sorted(BREAKAGES)), max_size=6))
 @settings(max_examples=150, deadline=None)
 def test_exits_pass_whatever_breaks(case, broken):
@@ -141,31 +147,31 @@ def test_a_human_s_answer_does_not_block_the_way_out(status):
     ],
 )
 def test_a_batch_that_enters_anything_is_no_exit(moves):
-    assert not is_exit(make_evidence(moves))
+    assert not leaves(make_evidence(moves))
 
 
 def test_selling_a_broken_token_from_cash_into_the_reserve_is_an_exit():
-    assert is_exit(make_evidence([swap("dai", "usdc", 1_000 * DAI, 990 * USDC)]))
+    assert leaves(make_evidence([swap("dai", "usdc", 1_000 * DAI, 990 * USDC)]))
 
 
 def test_an_exit_that_exits_nothing_is_none():
     evidence = make_evidence(exit_moves())
 
-    assert not is_exit(evidence.model_copy(update={"after": evidence.before}))
+    assert not leaves(evidence.model_copy(update={"after": evidence.before}))
 
 
 def test_a_way_out_may_not_make_another_position_grow():
     evidence = make_evidence(exit_moves())
     grown = (*evidence.after.positions, Position(strategy="aave-dai", shares=DAI, amount=DAI))
 
-    assert not is_exit(evidence.model_copy(update={"after": evidence.after.model_copy(update={"positions": grown})}))
+    assert not leaves(evidence.model_copy(update={"after": evidence.after.model_copy(update={"positions": grown})}))
 
 
 def test_a_way_out_may_not_bring_a_foreign_token():
     evidence = make_evidence(exit_moves())
     cash = (*evidence.after.cash, Balance(token="wbtc", amount=1))
 
-    assert not is_exit(evidence.model_copy(update={"after": evidence.after.model_copy(update={"cash": cash})}))
+    assert not leaves(evidence.model_copy(update={"after": evidence.after.model_copy(update={"cash": cash})}))
 
 
 def test_a_batch_with_an_unexplained_call_is_no_exit():
@@ -175,14 +181,14 @@ def test_a_batch_with_an_unexplained_call_is_no_exit():
         {"is_complete": False},
         {"calls": (*evidence.batch.calls, evidence.batch.calls[0].model_copy(update={"target": THIEF}))},
     ):
-        assert not is_exit(evidence.model_copy(update={"batch": evidence.batch.model_copy(update=change)}))
+        assert not leaves(evidence.model_copy(update={"batch": evidence.batch.model_copy(update=change)}))
 
 
 def test_the_plan_s_own_words_do_not_make_an_exit():
     evidence = make_evidence([supply(1)])
     plan = evidence.plan.model_copy(update={"candidate": "exit", "moves": exit_moves()})
 
-    assert not is_exit(evidence.model_copy(update={"plan": plan}))
+    assert not leaves(evidence.model_copy(update={"plan": plan}))
 
 
 def test_an_exit_to_a_stranger_is_refused():

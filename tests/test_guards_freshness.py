@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from domain.verdict import TradingState
-from guards import GUARDS
 from tests.builders import NOW, PRICES, make_portfolio, make_price, make_snapshot
 from tests.builders_evidence import (
     DAI,
@@ -18,6 +17,7 @@ from tests.builders_evidence import (
     make_limits,
     make_report,
     make_stress,
+    rows_of,
     supply,
     swap,
     withdraw,
@@ -27,7 +27,7 @@ MAX_AGE = 86_400 + 600  # heartbeat of the sample feeds plus the policy's 600 se
 
 
 def denied(**parts):
-    return codes(GUARDS["freshness"](make_evidence(**parts)))
+    return codes(rows_of("freshness", make_evidence(**parts)))
 
 
 def prices_with(*replaced):
@@ -134,13 +134,13 @@ def test_a_growing_position_counts_as_entered_whatever_the_calls_say():
     evidence = make_evidence([swap("usdc", "dai", 1_000 * USDC, 999 * DAI)], snapshot=make_snapshot(rates=()))
     after = make_portfolio(positions={"aave-usdx": 100_200 * DAI, "aave-weth": 20 * DAI})
 
-    rows = GUARDS["freshness"](evidence.model_copy(update={"after": after}))
+    rows = rows_of("freshness", evidence.model_copy(update={"after": after}))
 
     assert codes(rows) == {"rate_stale", "strategy_paused"}
 
 
 def state_codes(moves, state, **parts):
-    return codes(GUARDS["trading_state"](make_evidence(moves, trading_state=state, **parts)))
+    return codes(rows_of("trading_state", make_evidence(moves, trading_state=state, **parts)))
 
 
 def test_active_lets_every_batch_reach_the_other_guards():

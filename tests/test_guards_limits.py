@@ -11,8 +11,8 @@ import pytest
 
 from domain.risk import ProtocolScore
 from domain.verdict import Economics
-from guards import GUARDS
 from guards.budgets import Spending, measure_spending
+from guards.case import Case
 from guards.measures import loss_usd, moved_usd, slippage_usd
 from tests.builders import make_portfolio, make_price, make_snapshot
 from tests.builders_evidence import (
@@ -25,6 +25,7 @@ from tests.builders_evidence import (
     make_limits,
     make_report,
     make_tail,
+    rows_of,
     supply,
     swap,
 )
@@ -33,7 +34,7 @@ BEFORE = make_portfolio(cash={"usdc": 800_000 * USDC, "dai": 100_000 * DAI}, pos
 
 
 def judge(guard, moves=None, **parts):
-    return GUARDS[guard](make_evidence(moves, before=BEFORE, **parts))
+    return rows_of(guard, make_evidence(moves, before=BEFORE, **parts))
 
 
 def denied(guard, **parts):
@@ -107,8 +108,8 @@ def test_the_pool_is_measured_with_our_own_deposit_in_it():
     policy = make_limits(exposure={"max_pool_supplied_share": Decimal("0.1")})
 
     at_limit = denied("exposure", snapshot=make_snapshot(rates=rates), policy=policy)
-    over = GUARDS["exposure"](
-        make_evidence([supply(50_001)], before=BEFORE, snapshot=make_snapshot(rates=rates), policy=policy)
+    over = rows_of(
+        "exposure", make_evidence([supply(50_001)], before=BEFORE, snapshot=make_snapshot(rates=rates), policy=policy)
     )
 
     # 50,000 of 500,000 is a tenth; 50,001 of 500,001 is more
@@ -137,7 +138,7 @@ def test_a_pool_without_a_rate_may_not_be_entered():
 def test_a_treasury_worth_nothing_has_no_shares_to_pass():
     nothing = make_portfolio(cash={}, positions={})
 
-    rows = GUARDS["exposure"](make_evidence().model_copy(update={"before": nothing, "after": nothing}))
+    rows = rows_of("exposure", make_evidence().model_copy(update={"before": nothing, "after": nothing}))
 
     assert {"reserve_share", "run_turnover", "day_turnover"} <= codes(rows)
 
@@ -303,7 +304,9 @@ def test_a_minimum_of_zero_denies_wherever_it_comes_from():
         for call in evidence.batch.calls
     )
 
-    rows = GUARDS["slippage"](evidence.model_copy(update={"batch": evidence.batch.model_copy(update={"calls": calls})}))
+    rows = rows_of(
+        "slippage", evidence.model_copy(update={"batch": evidence.batch.model_copy(update={"calls": calls})})
+    )
 
     assert "min_out_zero" in codes(rows)
 
@@ -326,7 +329,9 @@ def test_selling_nothing_has_no_slippage_to_pass():
         for call in evidence.batch.calls
     )
 
-    rows = GUARDS["slippage"](evidence.model_copy(update={"batch": evidence.batch.model_copy(update={"calls": calls})}))
+    rows = rows_of(
+        "slippage", evidence.model_copy(update={"batch": evidence.batch.model_copy(update={"calls": calls})})
+    )
 
     assert "trade_slippage" in codes(rows)
 
@@ -334,9 +339,9 @@ def test_selling_nothing_has_no_slippage_to_pass():
 def test_a_swap_there_and_back_counts_by_what_was_sold():
     moves = [swap("usdc", "dai", 10_000 * USDC, 9_990 * DAI), swap("dai", "usdc", 10_000 * DAI, 9_990 * USDC)]
 
-    evidence = make_evidence(moves, before=BEFORE)
+    case = Case(make_evidence(moves, before=BEFORE))
 
-    assert (moved_usd(evidence), loss_usd(evidence), slippage_usd(evidence)) == (10_000, 0, 20)
+    assert (moved_usd(case), loss_usd(case), slippage_usd(case)) == (10_000, 0, 20)
 
 
 def test_the_ledger_reserves_what_the_guards_judged():

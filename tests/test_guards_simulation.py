@@ -8,7 +8,6 @@ import pytest
 
 from domain.portfolio import Balance, Position
 from domain.transaction import BalanceDelta
-from guards import GUARDS
 from tests.builders import ACCOUNT, NOW, OPERATOR, address, make_portfolio, make_snapshot
 from tests.builders_evidence import (
     DAI,
@@ -19,6 +18,7 @@ from tests.builders_evidence import (
     make_evidence,
     make_plan,
     redeem,
+    rows_of,
     supply,
     swap,
     withdraw,
@@ -31,7 +31,7 @@ NATIVE = address(0)
 
 
 def denied(evidence):
-    return codes(GUARDS["simulation"](evidence))
+    return codes(rows_of("simulation", evidence))
 
 
 def with_deltas(evidence, *extra):
@@ -91,7 +91,7 @@ def test_losing_more_than_was_held_denies_because_the_book_before_is_wrong():
 def test_a_failed_simulation_denies_with_its_reason():
     evidence = make_evidence(simulated={"succeeded": False, "failure": "GS013"})
 
-    rows = [row for row in GUARDS["simulation"](evidence) if row.code == "simulation_failed"]
+    rows = [row for row in rows_of("simulation", evidence) if row.code == "simulation_failed"]
 
     assert [(row.passed, row.observed) for row in rows] == [(False, "failed: GS013")]
 
@@ -210,7 +210,7 @@ def test_interest_and_gifts_are_no_mismatch():
 
 
 def binding_codes(evidence):
-    return codes(GUARDS["binding"](evidence))
+    return codes(rows_of("binding", evidence))
 
 
 def test_the_judged_calls_must_be_the_envelope_s():

@@ -15,9 +15,9 @@ from collectors.reader import ChainMarketReader
 from domain.market import StrategyKind
 from domain.plan import Move, MoveKind
 from domain.verdict import Evidence, TradingState
-from guards import GUARDS, check
+from guards import check
 from guards.decode import decode_batch
-from tests.builders_evidence import codes, make_budget, make_limits
+from tests.builders_evidence import codes, make_budget, make_limits, rows_of
 from tests.fakes_chain import FixedClock
 from tools.transactions.batch import build_plan
 
@@ -129,7 +129,7 @@ class Desk:
 
 
 def bytes_and_money(evidence: Evidence) -> set[str]:
-    return codes(list(itertools.chain.from_iterable(GUARDS[name](evidence) for name in BYTES_AND_MONEY)))
+    return codes(list(itertools.chain.from_iterable(rows_of(name, evidence) for name in BYTES_AND_MONEY)))
 
 
 def test_entering_every_strategy_does_what_the_calls_say(world):
