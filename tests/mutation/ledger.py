@@ -1,0 +1,65 @@
+"""What earlier runs found, kept under build/ so that only what changed is judged again.
+
+A kill holds while the module and the killing test's file are what they were; a survival while nothing has changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.mutation.judge import Fate, Outcome
+from tests.mutation.mutants import Key
+
+JUDGES: Final = ("tests/builders.py", "tests/builders_evidence.py", "tests/mutation/suite.py")
+"""Every verdict rests on these."""
+
+
+class Sources:
+    """Digests of the files in front of us."""
+
+    def __init__(self, root: Path, folders: tuple[str, ...] = ("domain", "guards", "tests")) -> None:
+        files = sorted(path for folder in folders for path in (root / folder).rglob("*.py"))
+        self.by_file = {str(path.relative_to(root)): sha256(path.read_bytes()).hexdigest() for path in files}
+
+    def digest(self, *files: str) -> str:
+        """Of these files, or of all."""
+        named = files or tuple(self.by_file)
+        return sha256("".join(self.by_file.get(file, "gone") for file in named).encode()).hexdigest()
+
+
+class _Entry(NamedTuple):
+    fate: Fate
+    killer: str | None
+    digest: str
+
+
+class Ledger:
+    """One JSON file; entries whose sources changed are not found, and written over."""
+
+    def __init__(self, path: Path, sources: Sources) -> None:
+        self._path, self._sources = path, sources
+        stored = json.loads(path.read_text()) if path.exists() else []
+        self._entries: dict[Key, _Entry] = {
+            Key(*key): _Entry(Fate(fate), killer, digest) for key, fate, killer, digest in stored
+        }
+
+    def find(self, key: Key) -> Outcome | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        outcome = Outcome(entry.fate, entry.killer)
+        return outcome if entry.digest == self._digest(key, outcome) else None
+
+    def _digest(self, key: Key, outcome: Outcome) -> str:
+        if outcome.killer is None:
+            return self._sources.digest()
+        return self._sources.digest(key.module, outcome.killer.partition("::")[0], *JUDGES)
+
+    def keep(self, outcomes: Mapping[Key, Outcome]) -> None:
+        for key, outcome in outcomes.items():
+            self._entries[key] = _Entry(outcome.fate, outcome.killer, self._digest(key, outcome))
+        self._path.write_text(json.dumps([[list(key), *entry] for key, entry in self._entries.items()]))

@@ -1,0 +1,94 @@
+"""Which tests run which lines of guards/, recorded once per state of the sources."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from coverage import Coverage
+
+from tests.mutation.mutants import Mutant
+from tests.mutation.suite import Recorder, run_suite
+
+IMPORTED: Final = "import"
+"""The context of what runs while guards/ is imported."""
+OURS: Final = {"guards", "tests", "graph", "app", "backtest", "collectors", "chain", "memory", "prompts", "__main__"}
+"""Packages that import guards, or stay with the test that needs them: nothing of these is loaded ahead."""
+
+
+class Reach(NamedTuple):
+    """What one run of the whole suite showed."""
+
+    seconds: Mapping[str, float]
+    """Processor time per test that passes."""
+    failing: Sequence[str]
+    """Tests that fail without any fault planted: they can judge nothing."""
+    lines: Mapping[str, Mapping[str, Sequence[str]]]
+    """Per module and line (text, as JSON keys are): tests, or test files whose own lines reach it."""
+    libraries: Sequence[str]
+    """Modules worth loading ahead."""
+
+    def tests_of(self, mutant: Mutant) -> dict[str, float]:
+        """Seconds of every test that may notice the mutant, fastest first.
+
+        What runs at import reaches every test; those that also run the module's functions come first.
+        """
+        by_line = self.lines.get(mutant.key.module, {})
+        touched = {context for line in mutant.lines for context in by_line.get(str(line), ())}
+        if IMPORTED not in touched and mutant.is_in_function:
+            chosen = [test for test in self.seconds if test in touched or _file_of(test) in touched]
+            return {test: self.seconds[test] for test in sorted(chosen, key=self.seconds.__getitem__)}
+        near = {context for contexts in by_line.values() for context in contexts}
+        return dict(sorted(self.seconds.items(), key=lambda entry: (entry[0] not in near, entry[1])))
+
+
+def _file_of(test: str) -> str:
+    return test.partition("::")[0]
+
+
+def read_reach(path: Path) -> Reach:
+    return Reach(**json.loads(path.read_text()))
+
+
+def record_reach(path: Path, *, files: Sequence[str], packages: Path) -> None:
+    """In a process of its own, so that this one stays free of guards/."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            _record(path, files=files, packages=packages)
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0:
+        raise RuntimeError("the run of the suite that records lines ended early")
+
+
+def _record(path: Path, *, files: Sequence[str], packages: Path) -> None:
+    coverage = Coverage(data_file=None, config_file=False, include=[str(packages / "*.py")])
+    coverage.start()
+    coverage.switch_context(IMPORTED)
+    __import__(packages.name)
+    recorder = Recorder(coverage)
+    run_suite(files, recorder, "--continue-on-collection-errors")
+    coverage.stop()
+    recorded = Reach(
+        seconds={test: spent for test, spent in recorder.seconds.items() if test not in recorder.failing},
+        failing=sorted(recorder.failing),
+        lines=dict(_lines_by_module(coverage, packages)),
+        libraries=[name for name in sys.modules if name.partition(".")[0] not in OURS],
+    )
+    path.write_text(json.dumps(recorded._asdict()))
+
+
+def _lines_by_module(coverage: Coverage, packages: Path) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    measured = coverage.get_data()
+    for file in measured.measured_files():
+        yield (
+            str(Path(file).relative_to(packages.parent)),
+            {str(line): contexts for line, contexts in measured.contexts_by_lineno(file).items()},
+        )
