@@ -20,7 +20,7 @@ export UV_LINK_MODE := copy
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run serve test check bench lock clean
+.PHONY: help install demo run serve test check mutants bench lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*##/\1:/p' Makefile | awk -F': ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -48,6 +48,9 @@ test: $(DEV) $(CHAIN)  ## every test, and branch coverage of domain, tools and g
 	@mkdir -p build
 	@$(BIN)/python -m pytest --cov --cov-report=json:build/coverage.json --cov-report=term:skip-covered
 	@$(BIN)/python -m bench.coverage build/coverage.json build/test.json
+
+mutants: $(DEV)  ## plant faults in guards/ and see that its tests notice; SAMPLE=100 takes less than a minute
+	@$(BIN)/python -m tests.mutation.run $(if $(SAMPLE),--sample $(SAMPLE))
 
 bench: $(DEV) $(CHAIN)  ## measure every number that the README states
 	@$(BIN)/python -m bench.run

@@ -36,18 +36,18 @@ class Findings(NamedTuple):
         return stale_entries(self.listed, planted=self.everything, killed=killed)
 
 
-def write_report(findings: Findings, figures: Path, *, is_sample: bool) -> int:
+def write_report(findings: Findings, figures: Path | None, *, is_sample: bool) -> int:
     """The exit code: 0 only where every survivor is listed, every entry fits and every test passes without a fault."""
-    sys.stdout.write("\n".join([*_table(findings), *_problems(findings), _sentence(findings, is_sample=is_sample), ""]))
-    survivors = findings.survivors()
-    note = _sentence(findings, is_sample=is_sample)
-    _merge(
-        figures,
-        [
-            Figure("mutants", len(findings.outcomes), "mutants", None, note),
-            Figure("mutants_surviving", len(survivors), "mutants", 0, note),
-        ],
-    )
+    survivors, note = findings.survivors(), _sentence(findings, is_sample=is_sample)
+    sys.stdout.write("\n".join([*_table(findings), *_problems(findings), note, ""]))
+    if figures is not None:
+        _merge(
+            figures,
+            [
+                Figure("mutants", len(findings.outcomes), "mutants", None, note),
+                Figure("mutants_surviving", len(survivors), "mutants", 0, note),
+            ],
+        )
     return 1 if survivors or findings.stale() or findings.failing else 0
 
 

@@ -50,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     ledger.keep(outcomes)
     everything = {m.key for m in _all_mutants()}
     findings = Findings(outcomes, read_equivalent(LIST.read_text()), everything, reach.failing)
-    return write_report(findings, kept.parent / "redteam.json", is_sample=len(outcomes) < len(everything))
+    figures = None if options.module else kept.parent / "redteam.json"
+    return write_report(findings, figures, is_sample=len(outcomes) < len(everything))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
