@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
-from domain.market import Catalog
+from domain.market import Catalog, Strategy
 from domain.portfolio import Portfolio
 
 
@@ -47,15 +48,21 @@ COMBINATIONS: Final = (RUN_ON_A_STABLE, CRASH, DRAINED_AND_FROZEN)
 
 def scenario_set(portfolio: Portfolio, catalog: Catalog) -> frozenset[tuple[StressFamily, str]]:
     """Every (family, subject) that a report on this portfolio must contain: one missing is one not measured."""
-    held = {catalog.strategy(p.strategy) for p in portfolio.positions if p.amount}
+    held = [catalog.strategy(p.strategy) for p in portfolio.positions if p.amount]
     tokens = {balance.token for balance in portfolio.cash if balance.amount} | {strategy.token for strategy in held}
     stable = {token for token in tokens if catalog.token(token).is_stable}
     return frozenset(
         {(family, BOOK) for family in BOOK_FAMILIES}
         | {(StressFamily.COMBINED, combination) for combination in COMBINATIONS}
         | {(family, token) for family in DEPEGS for token in stable}
-        | {(StressFamily.EXPLOIT, strategy.protocol) for strategy in held}
+        | {(StressFamily.EXPLOIT, protocol) for protocol in exploitable(held, catalog)}
     )
+
+
+def exploitable(held: Iterable[Strategy], catalog: Catalog) -> frozenset[str]:
+    """Protocols whose exploit would cost something: of what is held, and those that it names as a shared factor."""
+    listed = {strategy.protocol for strategy in catalog.strategies}
+    return frozenset(name for strategy in held for name in (strategy.protocol, *strategy.factors) if name in listed)
 
 
 def scenario_name(family: StressFamily, subject: str) -> str:

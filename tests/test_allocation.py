@@ -84,6 +84,7 @@ def test_exits_come_first_then_swaps_then_deposits() -> None:
 
     assert steps(moves) == [
         (MoveKind.WITHDRAW, "usdx", "aave-usdx"),
+        (MoveKind.SWAP, "usdx", "usdc-usdx-100"),
         (MoveKind.SWAP, "usdc", "usdc-dai-100"),
         (MoveKind.DEPOSIT, "dai", "vault-limited-dai"),
     ]

@@ -46,7 +46,9 @@ def problem(strategies: list[StrategyLine], holdings: list[CashLine], **changes:
 
 
 def cap(name: str, limit: float, *strategies: str, tokens: frozenset[str] = frozenset()) -> Cap:
-    return Cap(name=name, strategies=frozenset(strategies), tokens=tokens, limit=limit)
+    return Cap(
+        name=name, strategies=dict.fromkeys(strategies, 1.0), tokens=dict.fromkeys(sorted(tokens), 1.0), limit=limit
+    )
 
 
 def names(solution: Solution) -> list[str]:

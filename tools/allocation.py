@@ -125,7 +125,10 @@ def _is_closed(draft: Draft, strategy: Strategy) -> bool:
 
 
 def _swap_to_fund(draft: Draft, wanted: list[tuple[Strategy, int]]) -> None:
-    """Sell what is idle while the reserve is short or the token above its cap, then buy what the deposits lack."""
+    """Sell what is idle while the reserve is short or the token above its cap, then buy what the deposits lack.
+
+    What leaves positions pays first: taken from the reserve instead, the same value would be moved twice.
+    """
     reserve = draft.catalog.reserve_token
     needs: dict[str, int] = {}
     for strategy, amount in wanted:
@@ -135,7 +138,8 @@ def _swap_to_fund(draft: Draft, wanted: list[tuple[Strategy, int]]) -> None:
     buys = {token: draft.value(token, lack) for token, lack in lacking.items() if lack > 0}
     idle = {token: draft.value(token, -lack) for token, lack in lacking.items() if lack < 0}
     spending = sum(buys.values(), draft.value(reserve, needs.get(reserve, 0)))
-    _sell_idle(draft, idle, short=spending + draft.value(reserve, draft.kept() - draft.balances[reserve]))
+    short = spending + draft.value(reserve, draft.kept() - draft.balances[reserve])
+    _sell_idle(draft, idle, short=short, spending=spending)
     entered = [token for token in needs if token in lacking]
     if entered:
         # The optimizer may count on idle cash staying idle while the reserve's own issuer is above its cap.
@@ -148,13 +152,14 @@ def _swap_to_fund(draft: Draft, wanted: list[tuple[Strategy, int]]) -> None:
             _swap(draft, reserve, token, amount)
 
 
-def _sell_idle(draft: Draft, idle: Mapping[str, Fraction], *, short: Fraction) -> None:
+def _sell_idle(draft: Draft, idle: Mapping[str, Fraction], *, short: Fraction, spending: Fraction) -> None:
     """Largest first. Only stable tokens fill the reserve: selling others is a decision about price risk."""
     for token, value in sorted(idle.items(), key=lambda item: (-item[1], item[0])):
-        missing = short if draft.catalog.token(token).is_stable else Fraction(0)
+        missing = max(short, min(draft.freed(token), spending)) if draft.catalog.token(token).is_stable else Fraction(0)
         wished = max(draft.above_cap(token), missing)
         if wished > 0:
-            short -= _sell(draft, token, draft.amount(token, min(value, max(wished, draft.least_value()))))
+            sold = _sell(draft, token, draft.amount(token, min(value, max(wished, draft.least_value()))))
+            short, spending = short - sold, spending - sold
 
 
 def _sell(draft: Draft, token: str, amount: int) -> Fraction:

@@ -15,10 +15,12 @@ from domain.policy import Policy
 from domain.portfolio import Portfolio, value_holdings
 from domain.units import value_usd
 from tools.allocation import plan_moves, round_to_weights
-from tools.allocation_problem import Market, Profile, build_problem, exceeded_caps
+from tools.allocation_problem import Profile, build_problem, with_tighter_tail
 from tools.costs import break_even_days, gas_cost_usd, swap_cost_usd
+from tools.feasibility import Outcome, measure_outcome, refusals, tail_excess, turnover_share
 from tools.history import DAYS_PER_YEAR
 from tools.implied import portfolio_after, swap_fee_pips
+from tools.market import Market
 from tools.optimizer import optimize
 from tools.rate_impact import EarningCurve, diluted_apr, tent
 
@@ -30,6 +32,8 @@ PROFILES: Final[Mapping[CandidateKind, Profile]] = {
 MIN_DEVIATION: Final = 0.005 / DAYS_PER_YEAR**0.5
 """Half a percent a year: below it inverse volatility would follow noise."""
 MAX_BINDING: Final = 8
+MAX_TIGHTENINGS: Final = 4
+"""The program caps the sample's tail, guards judge its interval's upper end: so often is the cap lowered to fit."""
 
 
 def propose_candidates(
@@ -97,43 +101,50 @@ def _hold(market: Market, reasons: Sequence[str]) -> Candidate:
 
 
 def _propose(market: Market, kind: CandidateKind, profile: Profile) -> Candidate | None:
-    """None when the best is to move nothing."""
+    """None when the best is to move nothing. Raises Infeasible when guards would refuse what it does."""
     targets = _balanced_targets(market) if kind is CandidateKind.DIVERSIFIED else None
-    solution = optimize(build_problem(market, profile, targets=targets))
-    draft = _hold(market, ()).model_copy(
-        update={"id": kind.value, "kind": kind, "weights": round_to_weights(solution.weights)}
-    )
-    moves = plan_moves(
-        draft,
-        portfolio=market.portfolio,
-        snapshot=market.snapshot,
-        catalog=market.catalog,
-        policy=market.policy,
-    )
+    problem = build_problem(market, profile, targets=targets)
+    for _ in range(MAX_TIGHTENINGS):
+        solution = optimize(problem)
+        draft = _hold(market, ()).model_copy(
+            update={"id": kind.value, "kind": kind, "weights": round_to_weights(solution.weights)}
+        )
+        outcome = _play(market, draft)
+        if not outcome.moves:
+            return None
+        excess = tail_excess(outcome.report, market.policy)
+        if excess <= 1.0:
+            break
+        problem = with_tighter_tail(problem, solution, excess)
+    refused = refusals(market, outcome)
+    if refused:
+        raise Infeasible(f"moves left after rounding and dust would still exceed {', '.join(refused)}")
     binding = tuple(name for name, _ in solution.binding)[:MAX_BINDING]
-    return _priced(market, draft, moves, binding) if moves else None
+    return _priced(market, draft, outcome, binding)
 
 
-def _priced(market: Market, draft: Candidate, moves: tuple[Move, ...], binding: tuple[str, ...]) -> Candidate:
-    """The draft with what its own moves cost and earn. Raises Infeasible when they leave a cap exceeded."""
-    after = portfolio_after(
-        market.portfolio, moves, snapshot=market.snapshot, catalog=market.catalog, policy=market.policy
-    )
-    exceeded = exceeded_caps(market, after)
-    if exceeded:
-        raise Infeasible(f"moves left after rounding and dust would still exceed {', '.join(exceeded)}")
-    before_sizes, sizes = _sizes(market, market.portfolio), _sizes(market, after)
+def _play(market: Market, draft: Candidate) -> Outcome:
+    """What the draft's own moves leave."""
+    portfolio, snapshot, catalog, policy = market.portfolio, market.snapshot, market.catalog, market.policy
+    moves = plan_moves(draft, portfolio=portfolio, snapshot=snapshot, catalog=catalog, policy=policy)
+    after = portfolio_after(portfolio, moves, snapshot=snapshot, catalog=catalog, policy=policy)
+    return measure_outcome(market, moves, after, subject=draft.id)
+
+
+def _priced(market: Market, draft: Candidate, outcome: Outcome, binding: tuple[str, ...]) -> Candidate:
+    """The draft with what its own moves cost and earn."""
+    before_sizes, sizes = _sizes(market, market.portfolio), _sizes(market, outcome.after)
     horizon_years = market.policy.economics.horizon_days / DAYS_PER_YEAR
     gain = _earnings(market, sizes) - _earnings(market, before_sizes)
     gain_usd, lower_gain_usd = (
         change * market.net_value_usd * horizon_years for change in (gain, _lower_gain(market, before_sizes, sizes))
     )
-    cost_usd = _gas_usd(market, moves) + _swaps_usd(market, moves)
+    cost_usd = _gas_usd(market, outcome.moves) + _swaps_usd(market, outcome.moves)
     return draft.model_copy(
         update={
             "expected_apr": _earnings(market, sizes),
             "lower_apr": _earnings(market, sizes, at_lower_bound=True),
-            "turnover": _turnover(market, after),
+            "turnover": turnover_share(market, outcome.moves, outcome.after),
             "cost_usd": cost_usd,
             "gain_usd": gain_usd,
             "lower_gain_usd": lower_gain_usd,
@@ -175,14 +186,6 @@ def _lower_gain(market: Market, before: Mapping[str, float], after: Mapping[str,
         gain += _earned(market, strategy, new, at_lower_bound=is_entry)
         gain -= _earned(market, strategy, old, at_lower_bound=is_entry)
     return gain
-
-
-def _turnover(market: Market, after: Portfolio) -> float:
-    """Value that leaves a position or a cash line, as a share of net asset value."""
-    later: dict[tuple[str, str | None], float] = {}
-    for line in value_holdings(after, market.snapshot, market.catalog):
-        later[line.token, line.strategy] = float(line.value_usd) / market.net_value_usd
-    return sum(max(share - later.get(key, 0.0), 0.0) for key, share in market.shares.items())
 
 
 def _gas_usd(market: Market, moves: Sequence[Move]) -> float:

@@ -45,11 +45,11 @@ class CashLine:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """The sum of these strategies and of idle cash in these tokens stays at or below the limit."""
+    """The weighted sum of these strategies and of idle cash in these tokens stays at or below the limit."""
 
     name: str
-    strategies: frozenset[str]
-    tokens: frozenset[str]
+    strategies: Mapping[str, float]
+    tokens: Mapping[str, float]
     limit: float
 
 
@@ -163,8 +163,8 @@ def _balance_tokens(program: LinearProgram, problem: AllocationProblem, columns:
 
 def _limit(program: LinearProgram, problem: AllocationProblem, columns: _Columns) -> None:
     for cap in problem.caps:
-        row = {columns.size[strategy]: 1.0 for strategy in sorted(cap.strategies)}
-        row |= {columns.cash[token]: 1.0 for token in sorted(cap.tokens)}
+        row = {columns.size[strategy]: weight for strategy, weight in cap.strategies.items()}
+        row |= {columns.cash[token]: weight for token, weight in cap.tokens.items()}
         program.add_row(row, name=cap.name, upper=cap.limit)
     program.add_row({columns.cash[problem.reserve_token]: 1.0}, name="reserve", lower=problem.min_reserve)
     program.add_row(dict.fromkeys(_decreases(columns), 1.0), name="turnover", upper=problem.max_turnover)

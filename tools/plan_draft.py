@@ -80,6 +80,11 @@ class Draft:
         held = self.balances[token] + sum(self._invested(s.id) for s in self.catalog.strategies if s.token == token)
         return self.value(token, held) - self.net_value * Fraction(min(caps)) * CAP_MARGIN
 
+    def freed(self, token: str) -> Fraction:
+        """USD value that the moves so far take out of positions in the token."""
+        left = (move.amount_in for move in self.moves if move.kind in WITHDRAWALS and move.token_in == token)
+        return self.value(token, sum(left))
+
     def _invested(self, strategy_id: str) -> int:
         """Base units in the strategy before the plan's deposits."""
         left = sum(move.amount_in for move in self.moves if move.strategy == strategy_id)
