@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import NamedTuple
 
 from domain.market import Catalog, Strategy, StrategyKind, Token, Venue
-from domain.transaction import DecodedBatch, DecodedCall
+from domain.transaction import DecodedCall
 from domain.units import UINT256_MAX
 
 
@@ -21,8 +20,7 @@ class ActionKind(StrEnum):
     SWAP = "swap"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
+class Action(NamedTuple):
     """One call. `amount` is in base units of `token`, except for a redemption: shares of the vault."""
 
     kind: ActionKind
@@ -42,79 +40,92 @@ class Action:
         return self.kind is ActionKind.WITHDRAW and self.amount == UINT256_MAX
 
 
-def read_actions(batch: DecodedBatch, catalog: Catalog) -> tuple[Action, ...]:
-    """The batch's actions in order; calls that are none are left out (the allowlist denies them)."""
-    actions = (read_action(call, catalog) for call in batch.calls)
-    return tuple(action for action in actions if action is not None)
+class Directory(NamedTuple):
+    """The catalog by address. Where two entries share one, the first in the catalog's order counts."""
+
+    tokens: Mapping[str, Token]
+    own_tokens: Mapping[str, Token]
+    """By strategy."""
+    reserves: Mapping[tuple[str, str], Strategy]
+    """By Aave pool and asset."""
+    vaults: Mapping[str, Strategy]
+    venues: Mapping[tuple[str, str, int], Venue]
+    """By the ids of both tokens, either way round, and the fee."""
 
 
-def read_action(call: DecodedCall, catalog: Catalog) -> Action | None:
-    """None when the function is not an action, or names a token, strategy or venue outside the catalog."""
-    reader = READERS.get(call.function or "")
-    return None if reader is None else reader(call, catalog)
-
-
-def _read_approve(call: DecodedCall, catalog: Catalog) -> Action | None:
-    token = catalog.token_at(call.target)
-    if token is None:
-        return None
-    spender = call.argument("spender")
-    return Action(
-        kind=ActionKind.APPROVE, contract=call.target, token=token, amount=_integer(call, "amount"), spender=spender
+def make_directory(catalog: Catalog) -> Directory:
+    tokens = {token.id: token for token in catalog.tokens}
+    strategies = tuple(reversed(catalog.strategies))
+    reserves = {
+        (strategy.contract, tokens[strategy.token].address): strategy
+        for strategy in strategies
+        if strategy.kind is StrategyKind.AAVE_V3
+    }
+    venues: dict[tuple[str, str, int], Venue] = {}
+    for venue in reversed(catalog.venues):
+        venues[venue.token_0, venue.token_1, venue.fee_pips] = venue
+        venues[venue.token_1, venue.token_0, venue.fee_pips] = venue
+    return Directory(
+        tokens={token.address: token for token in reversed(catalog.tokens)},
+        own_tokens={strategy.id: tokens[strategy.token] for strategy in strategies},
+        reserves=reserves,
+        vaults={strategy.contract: strategy for strategy in strategies if strategy.kind is StrategyKind.ERC4626},
+        venues=venues,
     )
 
 
-def _read_pool(call: DecodedCall, catalog: Catalog) -> Action | None:
-    strategy = next((s for s in catalog.strategies if _is_reserve(s, call, catalog)), None)
+def read_approve(call: DecodedCall, directory: Directory) -> Action:
+    token = directory.tokens[call.target]
+    return Action(ActionKind.APPROVE, call.target, token, _integer(call, "amount"), spender=call.argument("spender"))
+
+
+def read_supply(call: DecodedCall, directory: Directory) -> Action | None:
+    return _read_pool(ActionKind.SUPPLY, "onBehalfOf", call, directory)
+
+
+def read_withdraw(call: DecodedCall, directory: Directory) -> Action | None:
+    return _read_pool(ActionKind.WITHDRAW, "to", call, directory)
+
+
+def _read_pool(kind: ActionKind, recipient: str, call: DecodedCall, directory: Directory) -> Action | None:
+    strategy = directory.reserves.get((call.target, call.argument("asset") or ""))
     if strategy is None:
         return None
-    is_supply = call.function == ActionKind.SUPPLY
-    return Action(
-        kind=ActionKind.SUPPLY if is_supply else ActionKind.WITHDRAW,
-        contract=call.target,
-        token=catalog.token(strategy.token),
-        amount=_integer(call, "amount"),
-        strategy=strategy,
-        recipients=_addresses(call, "onBehalfOf" if is_supply else "to"),
-    )
+    amount, token = _integer(call, "amount"), directory.own_tokens[strategy.id]
+    return Action(kind, call.target, token, amount, strategy, _addresses(call, recipient))
 
 
-def _is_reserve(strategy: Strategy, call: DecodedCall, catalog: Catalog) -> bool:
-    asset = catalog.token(strategy.token).address
-    return (strategy.kind, strategy.contract, asset) == (StrategyKind.AAVE_V3, call.target, call.argument("asset"))
+def read_deposit(call: DecodedCall, directory: Directory) -> Action:
+    return _read_vault(ActionKind.DEPOSIT, "assets", ("receiver",), call, directory)
 
 
-def _read_vault(call: DecodedCall, catalog: Catalog) -> Action | None:
-    vaults = (s for s in catalog.strategies if s.kind is StrategyKind.ERC4626)
-    strategy = next((vault for vault in vaults if vault.contract == call.target), None)
-    if strategy is None:
-        return None
-    is_deposit = call.function == ActionKind.DEPOSIT
-    return Action(
-        kind=ActionKind.DEPOSIT if is_deposit else ActionKind.REDEEM,
-        contract=call.target,
-        token=catalog.token(strategy.token),
-        amount=_integer(call, "assets" if is_deposit else "shares"),
-        strategy=strategy,
-        recipients=_addresses(call, *(("receiver",) if is_deposit else ("receiver", "owner"))),
-    )
+def read_redeem(call: DecodedCall, directory: Directory) -> Action:
+    return _read_vault(ActionKind.REDEEM, "shares", ("receiver", "owner"), call, directory)
 
 
-def _read_swap(call: DecodedCall, catalog: Catalog) -> Action | None:
-    token_in = catalog.token_at(call.argument("tokenIn") or "")
-    token_out = catalog.token_at(call.argument("tokenOut") or "")
+def _read_vault(
+    kind: ActionKind, amount: str, recipients: tuple[str, ...], call: DecodedCall, directory: Directory
+) -> Action:
+    strategy = directory.vaults[call.target]
+    token = directory.own_tokens[strategy.id]
+    return Action(kind, call.target, token, _integer(call, amount), strategy, _addresses(call, *recipients))
+
+
+def read_swap(call: DecodedCall, directory: Directory) -> Action | None:
+    """None when a token is not listed; a venue that is not is an action without one."""
+    token_in = directory.tokens.get(call.argument("tokenIn") or "")
+    token_out = directory.tokens.get(call.argument("tokenOut") or "")
     if token_in is None or token_out is None:
         return None
-    venues = catalog.venues_between(token_in.id, token_out.id)
     return Action(
-        kind=ActionKind.SWAP,
-        contract=call.target,
-        token=token_in,
-        amount=_integer(call, "amountIn"),
+        ActionKind.SWAP,
+        call.target,
+        token_in,
+        _integer(call, "amountIn"),
         recipients=_addresses(call, "recipient"),
         token_out=token_out,
         minimum_out=_integer(call, "amountOutMinimum"),
-        venue=next((venue for venue in venues if venue.fee_pips == _integer(call, "fee")), None),
+        venue=directory.venues.get((token_in.id, token_out.id, _integer(call, "fee"))),
     )
 
 
@@ -125,13 +136,3 @@ def _integer(call: DecodedCall, name: str) -> int:
 
 def _addresses(call: DecodedCall, *names: str) -> tuple[str, ...]:
     return tuple(call.argument(name) or "missing" for name in names)
-
-
-READERS: Final[Mapping[str, Callable[[DecodedCall, Catalog], Action | None]]] = {
-    "approve": _read_approve,
-    "supply": _read_pool,
-    "withdraw": _read_pool,
-    "deposit": _read_vault,
-    "redeem": _read_vault,
-    "exactInputSingle": _read_swap,
-}

@@ -9,19 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
-from domain.abi import AAVE_SUPPLY, AAVE_WITHDRAW, APPROVE, SWAP_EXACT_INPUT_SINGLE, VAULT_DEPOSIT, VAULT_REDEEM
-from domain.market import Catalog, StrategyKind
 from domain.transaction import DecodedCall, Operation
-from guards.actions import Action, ActionKind, read_action
+from guards.actions import Action, ActionKind
 from guards.case import Case
 from guards.finding import Row, Ruler, text
 from guards.measures import actions
+from guards.registry import readings, registry
 
 RULER = Ruler("allowlist")
-ALLOWED: Final = frozenset(
-    function.selector_hex
-    for function in (APPROVE, AAVE_SUPPLY, AAVE_WITHDRAW, VAULT_DEPOSIT, VAULT_REDEEM, SWAP_EXACT_INPUT_SINGLE)
-)
 FIXED_ARGUMENTS: Final = {"referralCode": "0", "sqrtPriceLimitX96": "0"}
 """A price limit of the router would let a swap stop half way and keep the rest of the approval open."""
 CONSUMERS: Final = frozenset({ActionKind.SUPPLY, ActionKind.DEPOSIT, ActionKind.SWAP})
@@ -31,7 +26,7 @@ def check_allowlist(case: Case) -> tuple[Row, ...]:
     return (
         *_check_chain(case),
         *_check_completeness(case),
-        *(row for call in case.evidence.batch.calls for row in _check_call(call, case.evidence.catalog)),
+        *_check_calls(case),
         *_check_approvals(case),
         *_check_leftovers(case),
     )
@@ -60,51 +55,50 @@ def _check_completeness(case: Case) -> Iterator[Row]:
     yield RULER.fact("undecoded", "batch", passed=complete, limit="every byte explained", observed=observed)
 
 
-def _check_call(call: DecodedCall, catalog: Catalog) -> Iterator[Row]:
-    subject = f"{call.function or call.selector or 'call'} at {call.target}"
-    known = call.target in _contracts(catalog)
-    yield RULER.fact("contract", subject, passed=known, limit="in the catalog", observed=_listed(listed=known))
-    allowed = call.selector in ALLOWED and call.function is not None
-    yield RULER.fact("selector", subject, passed=allowed, limit="in the allowlist", observed=_listed(listed=allowed))
-    plain = call.operation is Operation.CALL
-    yield RULER.fact("delegatecall", subject, passed=plain, limit="call", observed=call.operation)
-    yield RULER.at_most("native_value", subject, observed=call.value_wei, limit=0, unit="wei")
-    if known and allowed:
-        yield from _check_arguments(subject, call, catalog)
-
-
-def _contracts(catalog: Catalog) -> frozenset[str]:
-    vaults = {s.contract for s in catalog.strategies if s.kind is StrategyKind.ERC4626}
-    tokens = {token.address for token in catalog.tokens}
-    return frozenset(tokens | vaults | {catalog.contracts.aave_pool, catalog.contracts.swap_router})
+def _check_calls(case: Case) -> Iterator[Row]:
+    for call, action in zip(case.evidence.batch.calls, readings(case), strict=True):
+        subject = f"{call.function or call.selector or 'call'} at {call.target}"
+        typed = registry(case).find(call.target, call.selector)
+        known = call.target in registry(case).contracts
+        yield RULER.fact("contract", subject, passed=known, limit="in the catalog", observed=_listed(listed=known))
+        built = typed is not None and typed.read is not None and typed.name == call.function
+        yield RULER.fact("selector", subject, passed=built, limit="in the allowlist", observed=_listed(listed=built))
+        plain = call.operation is Operation.CALL
+        yield RULER.fact("delegatecall", subject, passed=plain, limit="call", observed=call.operation.value)
+        yield RULER.at_most("native_value", subject, observed=call.value_wei, limit=0, unit="wei")
+        if built:
+            yield from _check_arguments(subject, call, action, case)
 
 
 def _listed(*, listed: bool) -> str:
     return "listed" if listed else "not listed"
 
 
-def _check_arguments(subject: str, call: DecodedCall, catalog: Catalog) -> Iterator[Row]:
-    action = read_action(call, catalog)
+def _check_arguments(subject: str, call: DecodedCall, action: Action | None, case: Case) -> Iterator[Row]:
     fits = action is not None and (action.kind is not ActionKind.SWAP or action.venue is not None)
     yield RULER.fact("argument", subject, passed=fits, limit="a listed reserve or venue", observed=_listed(listed=fits))
     for argument in call.arguments:
         fixed = FIXED_ARGUMENTS.get(argument.name)
         if fixed is not None:
-            same = argument.value == fixed
-            yield RULER.fact(
-                "argument", f"{argument.name} of {subject}", passed=same, limit=fixed, observed=argument.value
-            )
-    for recipient in action.recipients if action else ():
-        ours = recipient == catalog.account
-        yield RULER.fact("recipient", subject, passed=ours, limit=catalog.account, observed=recipient)
-    if action and action.kind is ActionKind.APPROVE:
-        listed = action.spender in _spenders(action, catalog)
+            name, same = f"{argument.name} of {subject}", argument.value == fixed
+            yield RULER.fact("argument", name, passed=same, limit=fixed, observed=argument.value)
+    if action is not None:
+        yield from _check_parties(subject, action, case)
+
+
+def _check_parties(subject: str, action: Action, case: Case) -> Iterator[Row]:
+    account = case.evidence.catalog.account
+    for recipient in action.recipients:
+        yield RULER.fact("recipient", subject, passed=recipient == account, limit=account, observed=recipient)
+    if action.kind is ActionKind.APPROVE:
+        listed = action.spender in _spenders(action, case)
         yield RULER.fact("spender", subject, passed=listed, limit="takes this token", observed=str(action.spender))
 
 
-def _spenders(approval: Action, catalog: Catalog) -> frozenset[str]:
+def _spenders(approval: Action, case: Case) -> frozenset[str]:
     """Strategies of this very token and the router: nobody else ever takes it from us."""
-    takers = {s.contract for s in catalog.strategies if s.token == approval.token.id}
+    catalog = case.evidence.catalog
+    takers = {strategy.contract for strategy in catalog.strategies if strategy.token == approval.token.id}
     return frozenset(takers | {catalog.contracts.swap_router})
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from guards.case import Case, once
-from guards.decode import decode_batch, decode_calls
+from guards.decode import read_calls, read_envelope
 from guards.finding import Row, Ruler
 from guards.measures import swaps
+from guards.registry import registry
 
 RULER = Ruler("binding")
 
@@ -28,11 +29,11 @@ def policy_digest(case: Case) -> str:
 
 def _check_bytes(case: Case) -> Iterator[Row]:
     """What is judged, what is approved and what would be signed are the same calls."""
-    plan, catalog = case.evidence.plan, case.evidence.catalog
-    envelope = decode_batch(plan.envelope, catalog=catalog)
+    plan, table = case.evidence.plan, registry(case)
+    envelope = read_envelope(plan.envelope, table)
     same = envelope == case.evidence.batch
     yield RULER.fact("batch_mismatch", "judged calls", passed=same, limit="the envelope's", observed=_same(same))
-    same = envelope.calls == decode_calls(plan.calls, catalog=catalog)
+    same = envelope.calls == read_calls(plan.calls, table)
     yield RULER.fact("batch_mismatch", "plan calls", passed=same, limit="the envelope's", observed=_same(same))
     same = plan.minimum_outs == tuple(swap.minimum_out for swap in swaps(case))
     yield RULER.fact("batch_mismatch", "minimum outs", passed=same, limit="the envelope's", observed=_same(same))

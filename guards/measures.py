@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 from domain.market import Catalog, Token
 from domain.portfolio import Portfolio
 from domain.units import EXACT, scale_up_bps, value_usd
-from guards.actions import Action, ActionKind, read_actions
+from guards.actions import Action, ActionKind
 from guards.case import Case, once
+from guards.registry import readings
 
 NATIVE_DECIMALS: Final = 18
 ORACLE: Final = "oracle"
@@ -44,7 +45,7 @@ class Worth(NamedTuple):
 @once
 def actions(case: Case) -> tuple[Action, ...]:
     """What the calls do, in order; calls that are no action are left out."""
-    return read_actions(case.evidence.batch, case.evidence.catalog)
+    return tuple(action for action in readings(case) if action is not None)
 
 
 @once

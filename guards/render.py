@@ -10,10 +10,11 @@ from domain.market import Catalog
 from domain.plan import RebalancePlan
 from domain.units import EXACT, decimal_text, to_tokens
 from domain.verdict import Denial, Finding, Verdict
-from guards.actions import Action, ActionKind, read_action
+from guards.actions import Action, ActionKind
 from guards.approval import REQUIRED
-from guards.decode import decode_batch
+from guards.decode import read_envelope
 from guards.finding import FACT, text
+from guards.registry import make_registry
 
 COLUMNS: Final = ("guard", "code", "subject", "observed", "limit", "unit", "headroom", "result")
 MAX_NAMED: Final = 3
@@ -77,10 +78,10 @@ def _sentence_of(denial: Denial) -> str:
 
 def describe_batch(plan: RebalancePlan, *, catalog: Catalog) -> str:
     """What a human consents to, read back from the envelope's bytes, one call per line."""
-    batch = decode_batch(plan.envelope, catalog=catalog)
+    registry = make_registry(catalog)
     lines = []
-    for call in batch.calls:
-        action = read_action(call, catalog)
+    for call in read_envelope(plan.envelope, registry).calls:
+        action = registry.read(call)
         lines.append(f"UNREADABLE call to {call.target}" if action is None else _describe(action))
     return "\n".join(
         (

@@ -191,4 +191,4 @@ def test_a_deposit_read_at_no_vault_is_no_action():
     moved = evidence.batch.calls[1].model_copy(update={"target": POOL})
     batch = evidence.batch.model_copy(update={"calls": (evidence.batch.calls[0], moved)})
 
-    assert codes(rows_of("allowlist", evidence.model_copy(update={"batch": batch}))) == {"argument", "approval_amount"}
+    assert codes(rows_of("allowlist", evidence.model_copy(update={"batch": batch}))) == {"selector", "approval_amount"}

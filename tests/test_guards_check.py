@@ -321,6 +321,7 @@ def test_rows_put_denials_first_and_name_the_result():
     assert {len(row) for row in rows} == {len(COLUMNS)}
     assert results == sorted(results)
     assert results.count("deny") == 2
+    assert {row[-1] for row in verdict_rows(check(make_evidence(exit_moves(), economics=None)))} == {"pass", "waived"}
 
 
 def test_the_summary_keeps_every_denial_and_one_row_per_passing_code():
