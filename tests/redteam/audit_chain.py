@@ -123,6 +123,8 @@ class Chain:
 
     def movers(self, *, first: int, last: int, account: str) -> set[str]:
         """Hashes of all transactions in which tokens left the account or somebody was allowed to take them."""
+        if first > last:
+            return set()
         owner = "0x" + account[2:].rjust(64, "0")
         query = {"fromBlock": hex(first), "toBlock": hex(last), "topics": [[TRANSFER, APPROVAL], owner]}
         return {str(log["transactionHash"]) for log in self.call("eth_getLogs", query)}
