@@ -22,6 +22,7 @@ def check_freshness(case: Case) -> tuple[Row, ...]:
     tokens = used_tokens(case)
     return (
         *_check_snapshot(case),
+        *_check_sequencer(case),
         *(row for token in tokens for row in _check_prices(token, case)),
         *_check_stable_entries(case),
         *(row for strategy in entered_strategies(case) for row in _check_rate(strategy, case)),
@@ -45,6 +46,18 @@ def _check_snapshot(case: Case) -> Iterator[Row]:
     lag = case.evidence.head_block_number - snapshot.block_number
     observed = lag if lag >= 0 else None  # a snapshot ahead of the head is from another chain or a dropped block
     yield RULER.at_most("block_lag", "snapshot", observed=observed, limit=limits.max_block_lag_blocks, unit="blocks")
+
+
+def _check_sequencer(case: Case) -> Iterator[Row]:
+    """Where a chain has one: after it was down, prices lag and others act first. A feed that was not read is down."""
+    if case.evidence.catalog.contracts.sequencer_feed is None:
+        return
+    reading = case.evidence.snapshot.sequencer
+    state = "unread" if reading is None else "up" if reading.is_up else "down"
+    yield RULER.fact("sequencer_down", "sequencer", passed=state == "up", limit="up", observed=state)
+    uptime = age_seconds(reading.since, case) if reading is not None and reading.is_up else None
+    limit = case.evidence.policy.freshness.min_sequencer_uptime_seconds
+    yield RULER.at_least("sequencer_down", "uptime", observed=uptime, limit=limit, unit="seconds")
 
 
 def age_seconds(moment: datetime, case: Case) -> Decimal | None:

@@ -1,16 +1,22 @@
-"""Risk of the simulated book: VaR, CVaR, volatility, drawdown and every stress loss, each with enough data."""
+"""Risk of the simulated book: VaR, CVaR, volatility, drawdown and every stress loss, each with enough data.
+
+Limits hold for the upper end of an estimate's interval: what is uncertain is judged against ourselves.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from domain.policy import RiskLimits
 from domain.risk import Estimate, RiskReport, TailRisk
-from domain.stress import scenario_name, scenario_set
+from domain.stress import StressFamily, scenario_name, scenario_set
 from guards.case import Case
 from guards.finding import Quantity, Row, Ruler, measured
 
 RULER = Ruler("risk")
+SUBJECT = "simulated book"
 LEVELS = (("95", 0.95), ("99", 0.99))
 
 
@@ -18,7 +24,7 @@ def check_risk(case: Case) -> tuple[Row, ...]:
     """Too little data is a denial: a risk that nobody measured is not a small one."""
     report, limits = case.evidence.risk_after, case.evidence.policy.risk
     if report is None:
-        return (RULER.fact("risk_missing", "simulated book", passed=False, limit="a report", observed="none"),)
+        return (RULER.fact("risk_missing", SUBJECT, passed=False, limit="a report", observed="none"),)
     return tuple(
         row
         for code, estimate, limit in _measures(report, limits)
@@ -46,22 +52,43 @@ def _tail(report: RiskReport, level: float, *, limits: RiskLimits) -> TailRisk |
 def _check_estimate(
     code: str, estimate: Estimate | None, limit: Quantity | str, *, limits: RiskLimits
 ) -> Iterator[Row]:
-    observed = measured(estimate.value) if estimate else None
-    yield RULER.at_most(code, "simulated book", observed=observed, limit=limit, unit="of value")
+    upper = measured(estimate.upper) if estimate else None
+    yield RULER.at_most(code, SUBJECT, observed=upper, limit=limit, unit="of value")
     size = estimate.sample_size if estimate else None
     yield RULER.at_least(
         "sample_too_small", code, observed=size, limit=limits.min_sample_days_count, unit="observations"
     )
+    yield RULER.at_least(
+        "interval_confidence",
+        code,
+        observed=_coverage(estimate) if estimate else None,
+        limit=limits.min_interval_confidence_share,
+        unit="coverage",
+    )
+
+
+def _coverage(estimate: Estimate) -> Decimal | None:
+    """An interval that does not contain its own value covers nothing that is known."""
+    contains = estimate.lower <= estimate.value <= estimate.upper
+    return measured(estimate.confidence) if contains else None
 
 
 def _check_stress(report: RiskReport, case: Case) -> Iterator[Row]:
-    """Every scenario that applies to the simulated book, measured once; one that is missing is unknown."""
-    losses = {(hit.family, hit.subject): hit.loss for hit in report.stress}
+    """Every scenario that applies to the simulated book; one that is missing is unknown."""
+    losses: dict[tuple[StressFamily, str], list[Decimal | None]] = defaultdict(list)
+    for hit in report.stress:
+        losses[hit.family, hit.subject].append(measured(hit.loss))
     for family, subject in sorted({*scenario_set(case.evidence.after, case.evidence.catalog), *losses}):
         yield RULER.at_most(
             "stress_loss",
             scenario_name(family, subject),
-            observed=measured(losses.get((family, subject))),
+            observed=_worst(losses[family, subject]),
             limit=getattr(case.evidence.policy.stress, f"max_{family}_loss_share"),
             unit="of value",
         )
+
+
+def _worst(losses: Sequence[Decimal | None]) -> Decimal | None:
+    """Of a scenario measured twice the larger loss counts; None when there is none, or one is unknown."""
+    known = [loss for loss in losses if loss is not None]
+    return max(known, default=None) if len(known) == len(losses) else None

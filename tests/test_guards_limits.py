@@ -9,9 +9,10 @@ from decimal import Decimal
 
 import pytest
 
+from domain.budget import Spending
 from domain.risk import ProtocolScore
 from domain.verdict import Economics
-from guards.budgets import Spending, measure_spending
+from guards.budgets import measure_spending
 from guards.case import Case
 from guards.measures import loss_usd, moved_usd, slippage_usd
 from tests.builders import make_portfolio, make_price, make_snapshot
@@ -19,12 +20,10 @@ from tests.builders_evidence import (
     DAI,
     USDC,
     codes,
+    deposit,
     make_budget,
-    make_estimate,
     make_evidence,
     make_limits,
-    make_report,
-    make_tail,
     rows_of,
     supply,
     swap,
@@ -50,19 +49,13 @@ POLICY_LIMITS = [
     ("protocol_share", "exposure", "exposure", "max_protocol_share", "0.15", "0.149999999999"),
     ("token_share", "exposure", "exposure", "max_token_share", "0.1", "0.099999999999"),
     ("issuer_share", "exposure", "exposure", "max_issuer_share", "0.8", "0.799999999999"),
+    ("chain_share", "exposure", "exposure", "max_chain_share", "0.15", "0.149999999999"),
     ("oracle_share", "exposure", "exposure", "max_oracle_share", "0.15", "0.149999999999"),
+    ("collateral_share", "exposure", "exposure", "max_collateral_share", "0.15", "0.149999999999"),
     ("reserve_share", "exposure", "exposure", "min_reserve_share", "0.75", "0.750000000001"),
     ("pool_withdrawable_share", "exposure", "exposure", "max_pool_withdrawable_share", f"{SIXTH}3", f"{SIXTH}2"),
     ("run_turnover", "exposure", "exposure", "max_run_turnover_share", "0.05", "0.049999999999"),
     ("day_turnover", "exposure", "exposure", "max_day_turnover_share", "0.05", "0.049999999999"),
-    ("var_95", "risk", "risk", "max_var_95_share", "0.004", "0.003999999"),
-    ("var_99", "risk", "risk", "max_var_99_share", "0.008", "0.007999999"),
-    ("cvar_95", "risk", "risk", "max_cvar_95_share", "0.006", "0.005999999"),
-    ("cvar_99", "risk", "risk", "max_cvar_99_share", "0.011", "0.010999999"),
-    ("volatility", "risk", "risk", "max_volatility_share", "0.05", "0.049999999"),
-    ("drawdown", "risk", "risk", "max_drawdown_share", "0.03", "0.029999999"),
-    ("stress_loss", "risk", "stress", "max_exploit_loss_share", "0.25", "0.249999999"),
-    ("sample_too_small", "risk", "risk", "min_sample_days_count", 90, 91),
     ("protocol_score", "protocol", "protocol", "min_score_points", 80, "80.000001"),
     ("net_gain", "economics", "economics", "min_net_gain_usd", 100, "100.01"),
     ("break_even", "economics", "economics", "max_break_even_days", 5, "4.999999"),
@@ -86,18 +79,6 @@ def test_at_the_limit_passes_and_one_unit_over_denies(code, guard, section, key,
 
 def as_limit(value):
     return Decimal(value) if isinstance(value, str) else value
-
-
-@pytest.mark.parametrize("key", ["max_var_95_share", "max_volatility_share"])
-def test_unlimited_lets_any_known_value_pass(key):
-    report = make_report(
-        tails=(make_tail(0.95, 0.9, 0.9), make_tail(0.99, 0.9, 0.9)),
-        volatility=make_estimate(9.0),
-    )
-    code = key.removeprefix("max_").removesuffix("_share")
-
-    assert code in denied("risk", risk_after=report)
-    assert code not in denied("risk", risk_after=report, policy=make_limits(risk={key: "unlimited"}))
 
 
 def test_the_pool_is_measured_with_our_own_deposit_in_it():
@@ -149,7 +130,18 @@ def test_factors_add_up_across_strategies():
     assert rows["oracle_share", "chainlink"] == "0.15"
     assert rows["protocol_share", "aave-v3"] == "0.15"
     assert rows["strategy_share", "aave-usdx"] == "0.1"
+    assert rows["collateral_share", "weth"] == rows["collateral_share", "wbtc"] == "0.15"
+    assert rows["chain_share", "31337"] == "0.15"
     assert ("token_share", "usdc") not in rows
+
+
+def test_a_named_factor_counts_every_strategy_that_names_it():
+    moves = [deposit(50_000 * DAI)]
+    policy = make_limits(exposure={"max_factor_share": Decimal("0.05")})
+    stricter = make_limits(exposure={"max_factor_share": Decimal("0.049999999999")})
+
+    assert "factor_share" not in codes(judge("exposure", moves, policy=policy))
+    assert codes(judge("exposure", moves, policy=stricter)) == {"factor_share"}
 
 
 @pytest.mark.parametrize(
@@ -190,35 +182,6 @@ def test_a_corrupt_ledger_counts_as_exhausted():
 def test_the_day_turnover_counts_what_the_day_has_moved():
     assert denied("exposure", budget=make_budget(turnover_day_usd=750_000)) == set()
     assert denied("exposure", budget=make_budget(turnover_day_usd=750_001)) == {"day_turnover"}
-
-
-def test_no_risk_report_denies():
-    assert denied("risk", risk_after=None) == {"risk_missing"}
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"tails": ()}, {"var_95", "var_99", "cvar_95", "cvar_99", "sample_too_small"}),
-        ({"volatility": None}, {"volatility", "sample_too_small"}),
-        ({"max_drawdown": None}, {"drawdown", "sample_too_small"}),
-        ({"stress": ()}, {"stress_loss"}),
-    ],
-)
-def test_a_risk_that_nobody_measured_denies(changes, expected):
-    assert denied("risk", risk_after=make_report(**changes)) == expected
-
-
-def test_a_tail_over_another_horizon_is_unknown():
-    tails = (make_tail(0.95, 0.0, 0.0, horizon_days=10), make_tail(0.99, 0.0, 0.0))
-
-    assert denied("risk", risk_after=make_report(tails=tails)) == {"var_95", "cvar_95", "sample_too_small"}
-
-
-def test_a_portfolio_that_only_rose_has_no_loss_and_passes():
-    tails = (make_tail(0.95, 0.0, 0.0), make_tail(0.99, 0.0, 0.0))
-
-    assert denied("risk", risk_after=make_report(tails=tails)) == set()
 
 
 @pytest.mark.parametrize(
@@ -350,7 +313,13 @@ def test_the_ledger_reserves_what_the_guards_judged():
     spending = measure_spending(make_evidence(moves, before=BEFORE))
 
     # 10,000 DAI leave; 0.02 ether of fee cap at 3,500 dollars; 50 dollars may be lost
-    assert spending == Spending(Decimal(10_000), Decimal(70), Decimal(50), Decimal(10_000))
+    assert spending == Spending(
+        value_usd=Decimal(10_000),
+        loss_usd=Decimal(0),
+        gas_usd=Decimal(70),
+        slippage_usd=Decimal(50),
+        turnover_usd=Decimal(10_000),
+    )
 
 
 def test_what_cannot_be_priced_denies_in_every_window():
