@@ -20,6 +20,7 @@ from app.settings import (
     load_policy,
 )
 from app.stores import make_stores
+from app.verification import accept_books
 from app.warmup import load_history
 from chain.anvil import find_anvil
 from chain.client import ChainClient
@@ -74,7 +75,7 @@ def _upgrade(settings: Settings, *, changes_account: bool) -> str:
         raise ConfigurationInvalid(
             f"{settings.home} lost its local chain, and a new one would not fit its records; {FRESH_START}"
         )
-    open_database(settings.database, upgrade=True).close()
+    open_database(settings.database, upgrade=True, anchors=settings.home).close()
     return load_catalog(settings.strategies_path).account
 
 
@@ -122,9 +123,11 @@ def _write_strategies(source: Path, target: Path, *, old: str, new: str) -> None
 
 
 def _fill_database(settings: Settings, *, paper: PaperChain | None, report: Report) -> None:
-    database = open_database(settings.database)
+    database = open_database(settings.database, anchors=settings.home)
     try:
         stores = make_stores(database, settings)
+        if database.is_new_here():
+            accept_books(stores, by="init", reason="another host joins this database", clock=SystemClock())
         if paper is not None:
             days = load_history(paper.extra, stores.observations)
             report(f"{days} days of observed history imported")

@@ -14,6 +14,7 @@ from memory.artifacts import SqlArtifactStore
 from memory.budgets import SqlBudgetLedger
 from memory.database import Database, open_database
 from memory.execution_journal import SqlExecutionJournal
+from memory.incidents import SqlIncidentStore
 from memory.journal import SqlJournal
 from memory.observations import SqlObservationStore
 from memory.runs import SqlRunStore
@@ -27,6 +28,7 @@ class Stores:
     artifacts: SqlArtifactStore
     budgets: SqlBudgetLedger
     execution: SqlExecutionJournal
+    incidents: SqlIncidentStore
     journal: SqlJournal
     observations: SqlObservationStore
     runs: SqlRunStore
@@ -38,7 +40,7 @@ def open_stores(*, home: Path | None = None, settings: Settings | None = None) -
     """Raises ConfigurationInvalid when this home was never set up, or holds a database of another version."""
     settings = settings or load_settings(home=home)
     require_home(settings)
-    database = open_database(settings.database)
+    database = open_database(settings.database, anchors=settings.home)
     try:
         yield make_stores(database, settings)
     finally:
@@ -53,6 +55,7 @@ def make_stores(database: Database, settings: Settings) -> Stores:
         artifacts=SqlArtifactStore(database),
         budgets=SqlBudgetLedger(database),
         execution=SqlExecutionJournal(database),
+        incidents=SqlIncidentStore(database),
         journal=SqlJournal(database),
         observations=SqlObservationStore(database),
         runs=SqlRunStore(database),
@@ -61,5 +64,6 @@ def make_stores(database: Database, settings: Settings) -> Stores:
 
 
 def require_home(settings: Settings) -> None:
-    if settings.database_url is None and not (settings.home / DATABASE_FILE).is_file():
+    is_set_up = settings.home.is_dir() if settings.database_url else (settings.home / DATABASE_FILE).is_file()
+    if not is_set_up:
         raise ConfigurationInvalid(f"nothing is set up in {settings.home}; run `autofi init` (or set AUTOFI_HOME)")

@@ -74,7 +74,7 @@ def open_application(
 ) -> Iterator[Application]:
     """Everything a run needs. Raises ConfigurationInvalid, ChainUnavailable, StoreUnavailable."""
     require_home(settings)
-    database = open_database(settings.database)
+    database = open_database(settings.database, anchors=settings.home)
     saver = open_checkpointer(settings.home / CHECKPOINT_FILE)
     try:
         stores = make_stores(database, settings)
@@ -130,6 +130,7 @@ def make_dependencies(
         approvals=stores.approvals,
         budgets=stores.budgets,
         trading_state=stores.trading_state,
+        incidents=stores.incidents,
         artifacts=stores.artifacts,
         journal=stores.journal,
         runs=stores.runs,
@@ -219,7 +220,7 @@ def _open_hosted_graph() -> tuple[CompiledStateGraph[State, None, Entry, State],
     """The stores stay open for the life of the host's process."""
     settings = load_settings()
     require_home(settings)
-    stores = make_stores(open_database(settings.database), settings)
+    stores = make_stores(open_database(settings.database, anchors=settings.home), settings)
     paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
     dependencies = make_dependencies(settings, stores, paper=paper)
     dependencies.sender.reconcile()

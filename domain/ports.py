@@ -1,10 +1,12 @@
-"""What the graph needs from outside, as protocols. Adapters live in collectors, memory, chain and graph.models."""
+"""What the graph needs from outside, as protocols; what holds it back is in domain.safeguards.
+
+Adapters live in collectors, memory, chain and graph.models.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Protocol
 
 from pydantic import Field
@@ -12,7 +14,6 @@ from pydantic import Field
 from domain.journal import JournalEntry, Verification
 from domain.market import MarketHistory, MarketSnapshot, QuotedSwap, RateObservation
 from domain.plan import RebalancePlan
-from domain.policy import BudgetLimits
 from domain.portfolio import Portfolio
 from domain.run import AgentName, RunRecord, RunRequest, RunStatus
 from domain.transaction import (
@@ -25,7 +26,7 @@ from domain.transaction import (
     UnsignedTransaction,
 )
 from domain.units import Address, Hash32, HexData, Uint256, UtcDatetime, Value
-from domain.verdict import Approval, BudgetState, Certificate, TradingState
+from domain.verdict import Approval, Certificate
 
 
 class Clock(Protocol):
@@ -178,39 +179,6 @@ class ApprovalStore(Protocol):
         """Mark as used, exactly once, for the digest's own execution."""
 
 
-class BudgetLedger(Protocol):
-    """Rolling windows over value, loss, gas and slippage; reserve -> settle or release."""
-
-    def state(self, *, at: datetime, without: str | None = None) -> BudgetState:
-        """What the windows have used, one batch's own reservation left out where a digest is named."""
-
-    def count_run(self, run_id: str, *, at: datetime) -> None: ...
-    def reserve(
-        self,
-        batch_digest: str,
-        *,
-        value_usd: Decimal,
-        gas_usd: Decimal,
-        slippage_usd: Decimal,
-        turnover_usd: Decimal,
-        at: datetime,
-        limits: BudgetLimits | None = None,
-    ) -> None:
-        """With limits, raises BudgetExceeded when another run took what was left; exits reserve without limits."""
-
-    def settle(
-        self, batch_digest: str, *, gas_usd: Decimal, loss_usd: Decimal, slippage_usd: Decimal, at: datetime
-    ) -> None: ...
-    def release(self, batch_digest: str) -> None: ...
-
-
-class TradingStateStore(Protocol):
-    def read(self) -> TradingState:
-        """HALTED when unreadable."""
-
-    def write(self, state: TradingState, *, by: str, reason: str, at: datetime) -> None: ...
-
-
 class ArtifactStore(Protocol):
     """Bulk by content hash: put twice, stored once."""
 
@@ -244,6 +212,9 @@ class RunStore(Protocol):
 
     def request(self, run_id: str) -> RunRequest | None: ...
     def record(self, run_id: str) -> RunRecord | None: ...
+    def since_resume(self, *, limit: int) -> Iterator[RunRecord]:
+        """Finished since an operator last let trading go on, newest first."""
+
     def last_input_digest(self) -> str | None:
         """Of the newest run whose inputs led to a final answer that would be the same again."""
 

@@ -118,6 +118,8 @@ class RunRecord(Value):
     status: RunStatus
     summary: str
     """One sentence from codes and numbers, never from a model."""
+    error: Slug | None = None
+    """Kind of the error that ended it, such as `stale_or_disputed`."""
     mode: Slug
     code_version: str
     policy_digest: Digest

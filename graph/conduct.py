@@ -10,9 +10,9 @@ from domain.digest import canonical_json
 from domain.errors import AutofiError, UnknownSubject
 from domain.run import RunRecord, RunRequest, RunStatus
 from domain.stages import ChatAnswer
-from domain.verdict import TradingState
+from graph.breakers import apply_breakers, halting_trip
 from graph.dependencies import Dependencies
-from graph.report import compose_record, is_resumable, must_halt
+from graph.report import compose_record, error_kind, is_resumable, must_halt
 from graph.state import Entry, State
 from graph.workflow import RECURSION_LIMIT
 
@@ -102,12 +102,16 @@ class Conductor:
         """Record what went wrong. Halt where our own truth is in doubt; stay open where money may be on its way."""
         dependencies, now = self._dependencies, self._dependencies.clock.now()
         if must_halt(error):
-            dependencies.trading_state.write(TradingState.HALTED, by="system", reason=str(error)[:200], at=now)
+            trip = halting_trip(error_kind(error), run_id=run_id, problem=str(error))
+            dependencies.trading_state.tighten([trip], at=now)
+        if (finished := dependencies.runs.record(run_id)) is not None:
+            return finished.status
         if is_resumable(error):
             dependencies.runs.update(run_id, RunStatus.RUNNING, summary=str(error), at=now)
             return RunStatus.RUNNING
         record = self._compose(run_id, error)
         dependencies.runs.finish(record)
+        apply_breakers(dependencies)
         return record.status
 
     def _compose(self, run_id: str, error: AutofiError) -> RunRecord:

@@ -14,7 +14,6 @@ from domain.ports import (
     AgentModel,
     ApprovalStore,
     ArtifactStore,
-    BudgetLedger,
     Clock,
     Journal,
     MarketReader,
@@ -23,8 +22,8 @@ from domain.ports import (
     RunStore,
     Sender,
     Simulator,
-    TradingStateStore,
 )
+from domain.safeguards import BudgetLedger, IncidentStore, TradingStateStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -58,6 +57,7 @@ class Dependencies:
     approvals: ApprovalStore
     budgets: BudgetLedger
     trading_state: TradingStateStore
+    incidents: IncidentStore
     artifacts: ArtifactStore
     journal: Journal
     runs: RunStore
@@ -70,6 +70,13 @@ class Dependencies:
 
     def catalog_digest(self) -> str:
         return digest_of(self.catalog, domain="autofi-catalog-v1")
+
+    def protocols(self) -> frozenset[str]:
+        return frozenset(strategy.protocol for strategy in self.catalog.strategies)
+
+    def open_incidents(self) -> frozenset[str]:
+        """Protocols that an operator says are in trouble; all of them when nobody can tell."""
+        return self.incidents.open_among(self.protocols())
 
     def snapshot(self, digest: str) -> MarketSnapshot:
         return _read_snapshot(cast("Hashable", self.artifacts), digest)  # mypy takes no protocol for hashable

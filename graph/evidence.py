@@ -7,6 +7,7 @@ from domain.plan import RebalancePlan
 from domain.portfolio import Portfolio
 from domain.stages import SimulatedBook
 from domain.verdict import Approval, Evidence
+from graph.breakers import apply_breakers
 from graph.dependencies import Dependencies
 from graph.state import State
 from guards.decode import decode_batch
@@ -17,7 +18,10 @@ from tools.risk_report import assess_portfolio
 def gather_evidence(
     state: State, dependencies: Dependencies, *, book: SimulatedBook, approval: Approval | None
 ) -> Evidence:
-    """Everything is parsed again: a checkpoint can hand back values that were never validated."""
+    """Everything is parsed again: a checkpoint can hand back values that were never validated.
+
+    The breakers are judged once more: a run may have waited for hours since it observed.
+    """
     observation = state["observation"]
     plan = reparse_plan(state)
     snapshot = dependencies.snapshot(observation.snapshot_digest)
@@ -35,11 +39,14 @@ def gather_evidence(
         risk_before=state["assessment"].current if "assessment" in state else None,
         risk_after=book.risk_after,
         scores=score_protocols(
-            dependencies.catalog, snapshot, dependencies.history(observation.history_digest), incidents=frozenset()
+            dependencies.catalog,
+            snapshot,
+            dependencies.history(observation.history_digest),
+            incidents=dependencies.open_incidents(),
         ),
         economics=state["proposal"].economics,
         budget=dependencies.budgets.state(at=dependencies.clock.now(), without=plan.batch_digest()),
-        trading_state=dependencies.trading_state.read(),
+        trading_state=apply_breakers(dependencies),
         approval=approval,
     )
 

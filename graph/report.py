@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from domain.errors import (
     AutofiError,
     BroadcastUnknown,
@@ -35,6 +37,7 @@ def compose_record(state: State, dependencies: Dependencies, *, error: AutofiErr
         request=request_of(state),
         status=status_of(state, error),
         summary=summarize(state, error),
+        error=error_kind(error) if error else None,
         mode=dependencies.mode,
         code_version=dependencies.code_version,
         policy_digest=dependencies.policy.digest(),
@@ -112,6 +115,11 @@ def _status_before_execution(state: State) -> RunStatus:
     if state.get("selection") is None and state["observation"].is_unchanged:
         return RunStatus.UNCHANGED
     return RunStatus.HELD
+
+
+def error_kind(error: AutofiError) -> str:
+    """The class as a code: StaleOrDisputed is `stale_or_disputed`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
 
 
 def summarize(state: State, error: AutofiError | None = None) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import NamedTuple
 
+from domain.budget import Spending
 from domain.units import EXACT
 from domain.verdict import Evidence
 from guards.case import Case
@@ -14,15 +14,6 @@ from guards.measures import gas_usd, loss_usd, moved_usd, slippage_usd
 from guards.soundness import read_again
 
 RULER = Ruler("budgets")
-
-
-class Spending(NamedTuple):
-    """What one batch takes from the rolling windows, at most."""
-
-    value_usd: Decimal
-    gas_usd: Decimal
-    slippage_usd: Decimal
-    turnover_usd: Decimal
 
 
 def measure_spending(evidence: Evidence) -> Spending:
@@ -34,6 +25,7 @@ def measure_spending(evidence: Evidence) -> Spending:
     moved = moved_usd(case) or Decimal(0)
     return Spending(
         value_usd=moved,
+        loss_usd=loss_usd(case) or Decimal(0),
         gas_usd=gas_usd(case) or Decimal(0),
         slippage_usd=slippage_usd(case) or Decimal(0),
         turnover_usd=moved,

@@ -1,9 +1,10 @@
-"""A small file beside the database that notes how far its books were written, so that a rolled-back copy shows."""
+"""A small file outside the database that notes how far its books were written, so that a rolled-back copy shows."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,11 @@ from memory.hash_chain import Book, Head
 
 def anchor_path(database_file: Path) -> Path:
     return database_file.with_name(f"{database_file.name}.anchor")
+
+
+def server_anchor_path(folder: Path, database: str) -> Path:
+    """Of a database on a server. Every host keeps its own, which lags by what the others wrote."""
+    return folder / f"{re.sub(r'[^A-Za-z0-9_-]', '_', database)}.postgresql.anchor"
 
 
 class Anchor:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.errors import AutofiError, ConfigurationInvalid, InvariantBroken, StoreUnavailable
 from memory import books, schema
-from memory.anchor import Anchor, anchor_path
+from memory.anchor import Anchor, anchor_path, server_anchor_path
 from memory.hash_chain import Book, Head
 
 BUSY_TIMEOUT_SECONDS: Final = 30
@@ -23,11 +23,14 @@ WRITER_LOCK: Final = 0x4155_544F  # key of PostgreSQL's advisory lock: one write
 _WRITES: Final = "autofi_writes"
 
 
-def open_database(url: str, *, upgrade: bool = False) -> Database:
-    """An empty database gets the tables. One of an older version is refused, unless told to upgrade it."""
+def open_database(url: str, *, upgrade: bool = False, anchors: Path | None = None) -> Database:
+    """An empty database gets the tables. One of an older version is refused, unless told to upgrade it.
+
+    `anchors` is the folder for the anchor of a database that is no file; without it nothing would show a rollback.
+    """
     parsed = _parse(url)
     file = _sqlite_file(parsed)
-    database = Database(_engine(parsed), name=_name(parsed), anchor=_anchor_beside(file))
+    database = Database(_engine(parsed), name=_name(parsed), anchor=_anchor(parsed, file, anchors))
     try:
         with database.translated():
             schema.settle(database.engine, database.writer, name=database.name, upgrade=upgrade)
@@ -73,8 +76,13 @@ class Database:
         return self.anchors().get(book)
 
     def anchors(self) -> Mapping[Book, Head]:
-        """Of every book; empty where the database is not a file."""
+        """Of every book; empty where no anchor is kept."""
         return {} if self.anchor is None else self.anchor.read()
+
+    def is_new_here(self) -> bool:
+        """On a server, already written to, and without an anchor on this host; true of a lost one, too."""
+        is_server = self.engine.dialect.name == "postgresql"
+        return is_server and self.anchor is not None and not self.anchor.exists()
 
     def start_anchor(self) -> None:
         """Only for books without a single entry: a missing anchor beside a used database is evidence of loss."""
@@ -163,8 +171,14 @@ def _name(url: URL) -> str:
     return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
 
 
-def _anchor_beside(file: Path | None) -> Anchor | None:
-    return None if file is None else Anchor(anchor_path(file))
+def _anchor(url: URL, file: Path | None, folder: Path | None) -> Anchor | None:
+    if file is not None:
+        return Anchor(anchor_path(file))
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise ConfigurationInvalid(f"{folder}, where the anchor of database {_name(url)} belongs, is no directory")
+    return Anchor(server_anchor_path(folder, url.database or url.username or ""))
 
 
 def _engine(url: URL) -> Engine:

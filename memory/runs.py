@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -18,6 +18,7 @@ from memory import books
 from memory.database import Database
 from memory.hash_chain import Book
 from memory.journal import read_body
+from memory.resumption import last_resume
 from memory.tables import book_entries, runs
 
 _FINAL: Final = [status.value for status in RunStatus if status.is_final]
@@ -90,9 +91,18 @@ class SqlRunStore(RunStore):
         """None while the run has not finished, and for an unknown id."""
         with self._database.reading() as connection:
             known = _find(connection, run_id)
-            if known is None or known.journal_sequence is None:
-                return None
-            return RunRecord.model_validate_json(read_body(connection, known.journal_sequence))
+        if known is None or known.journal_sequence is None:
+            return None
+        return self._read(known.journal_sequence)
+
+    def since_resume(self, *, limit: int) -> Iterator[RunRecord]:
+        """Finished since an operator last let trading go on, newest first; a record is read when it is asked for."""
+        with self._database.reading() as connection:
+            later = runs.c.journal_sequence > last_resume(connection, Book.JOURNAL)
+            newest = select(runs.c.journal_sequence).where(later).order_by(runs.c.journal_sequence.desc()).limit(limit)
+            sequences = connection.execute(newest).scalars().all()
+        for sequence in sequences:
+            yield self._read(sequence)
 
     def last_input_digest(self) -> str | None:
         digest = runs.c.repeatable_input_digest
@@ -111,6 +121,10 @@ class SqlRunStore(RunStore):
 
     def find(self, run_id: str) -> RunSummary | None:
         return next(iter(self._summaries(select(runs).where(runs.c.run_id == run_id))), None)
+
+    def _read(self, sequence: int) -> RunRecord:
+        with self._database.reading() as connection:
+            return RunRecord.model_validate_json(read_body(connection, sequence))
 
     def _summaries(self, chosen: Select[tuple[object, ...]]) -> Sequence[RunSummary]:
         with self._database.reading() as connection:

@@ -14,8 +14,9 @@ from domain.market import Catalog, MarketSnapshot, QuotedSwap, StrategyKind
 from domain.plan import Candidate
 from domain.policy import Policy
 from domain.portfolio import Portfolio
-from domain.ports import AgentModel, BudgetLedger, Journal, MarketReader, RunStore
+from domain.ports import AgentModel, Journal, MarketReader, RunStore
 from domain.run import RiskEvent, RunRecord, RunRequest, Trigger, Workflow
+from domain.safeguards import BudgetLedger
 from domain.stages import Observation
 from domain.units import scale_down_bps, to_base_units, value_usd
 from domain.verdict import BudgetState
@@ -24,7 +25,7 @@ from graph.model_offline import OfflineModel
 from graph.state import State
 from tests.builders import NOW, PRICES, address, make_catalog, make_policy, make_portfolio, make_snapshot
 from tests.builders_history import make_history
-from tests.fakes_agents import ForgetfulRecall, MemoryArtifacts
+from tests.fakes_agents import ForgetfulRecall, MemoryArtifacts, NoIncidents
 
 
 class FixedClock:
@@ -142,6 +143,7 @@ class AgentRun:
             journal=cast("Journal", runs),
             runs=cast("RunStore", runs),
             recall=ForgetfulRecall(),
+            incidents=NoIncidents(),
             **untouched,  # type: ignore[arg-type]
         )
         self.state = self._observed(snapshot, portfolio, events)

@@ -26,6 +26,7 @@ from memory.artifacts import SqlArtifactStore
 from memory.budgets import SqlBudgetLedger
 from memory.checkpoints import open_checkpointer
 from memory.database import open_database
+from memory.incidents import SqlIncidentStore
 from memory.journal import SqlJournal
 from memory.runs import SqlRunStore
 from memory.trading_state import SqlTradingStateStore
@@ -177,6 +178,7 @@ class Treasury:
             approvals=SqlApprovalStore(self.database, requires_four_eyes=self.policy.approval.requires_four_eyes),
             budgets=SqlBudgetLedger(self.database),
             trading_state=SqlTradingStateStore(self.database),
+            incidents=SqlIncidentStore(self.database),
             artifacts=SqlArtifactStore(self.database),
             journal=SqlJournal(self.database),
             runs=self.runs,

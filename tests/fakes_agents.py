@@ -30,6 +30,11 @@ class MemoryArtifacts:
         return self.contents[digest]
 
 
+class NoIncidents:
+    def open_among(self, protocols: frozenset[str]) -> frozenset[str]:
+        return frozenset()
+
+
 class ForgetfulRecall:
     """Remembers nothing: the search by words has to do."""
 

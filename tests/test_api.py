@@ -41,6 +41,7 @@ def make_application(treasury: Treasury, *, token: str | None = None) -> Applica
         artifacts=dependencies.artifacts,
         budgets=dependencies.budgets,
         execution=SqlExecutionJournal(database),
+        incidents=dependencies.incidents,
         journal=dependencies.journal,
         observations=SqlObservationStore(database),
         runs=treasury.runs,

@@ -12,15 +12,24 @@ from pathlib import Path
 
 import pytest
 
+from domain.budget import Spending, WindowLimits
 from domain.errors import BudgetExceeded, InvariantBroken, StoreUnavailable
 from memory.budgets import SqlBudgetLedger
 from memory.database import open_database
-from tests.builders import NOW, make_policy
+from tests.builders import NOW
 
 FILE = "autofi.db"
-LIMITS = make_policy(
-    budgets={"max_transaction_value_usd": "100", "max_day_value_usd": "250", "max_day_gas_usd": "5"}
-).budgets
+LIMITS = WindowLimits(
+    max_transaction_value_usd=Decimal(100),
+    max_day_value_usd=Decimal(250),
+    max_week_value_usd=Decimal(100_000),
+    max_day_loss_usd="unlimited",
+    max_week_loss_usd="unlimited",
+    max_day_gas_usd=Decimal(5),
+    max_day_slippage_usd="unlimited",
+    max_week_slippage_usd="unlimited",
+    max_day_turnover_usd="unlimited",
+)
 
 
 @pytest.fixture
@@ -39,16 +48,17 @@ def digest(number: int) -> str:
     return f"{number:064x}"
 
 
-def reserve(ledger, number: int = 1, *, value="100", gas="1", slippage="2", turnover="200", at=NOW, limits=None):
-    ledger.reserve(
-        digest(number),
+def reserve(
+    ledger, number: int = 1, *, value="100", loss="0", gas="1", slippage="2", turnover="200", at=NOW, limits=None
+):
+    wanted = Spending(
         value_usd=Decimal(value),
+        loss_usd=Decimal(loss),
         gas_usd=Decimal(gas),
         slippage_usd=Decimal(slippage),
         turnover_usd=Decimal(turnover),
-        at=at,
-        limits=limits,
     )
+    ledger.reserve(digest(number), wanted, at=at, limits=limits)
 
 
 def settle(ledger, number: int = 1, *, gas="0.5", loss="3", slippage="1", at=NOW):

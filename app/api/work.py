@@ -15,7 +15,7 @@ from app.clock import SystemClock
 from app.wiring import Application, new_request
 from domain.errors import AutofiError, ConfigurationInvalid, Unavailable, UnknownSubject
 from domain.run import RunStatus, Trigger, Workflow
-from domain.verdict import TradingState
+from graph.breakers import halting_trip
 from graph.report import must_halt
 from graph.state import State
 from memory.runs import RunSummary
@@ -149,10 +149,8 @@ class RunQueue:
         now = SystemClock().now()  # the chain, whose time paper mode uses, may be what is down
         with suppress(AutofiError):  # a store that fails reads as HALTED anyway
             if halts:
-                reason = f"run {run_id}: {problem}"[:200]
-                self._application.dependencies.trading_state.write(
-                    TradingState.HALTED, by="system", reason=reason, at=now
-                )
+                trip = halting_trip("run_broke", run_id=run_id, problem=problem)
+                self._application.dependencies.trading_state.tighten([trip], at=now)
             self._application.dependencies.runs.update(run_id, RunStatus.RUNNING, summary=problem, at=now)
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final
 
+from domain.breakers import Trip
+from domain.budget import WindowLimits
 from domain.errors import ExecutionFailed, SigningRefused
 from domain.portfolio import net_asset_value_usd
 from domain.stages import Settlement
@@ -75,21 +77,23 @@ def _consent(state: State, dependencies: Dependencies) -> Approval | None:
 
 def _settle(evidence: Evidence, verdict: Verdict, dependencies: Dependencies) -> Receipt:
     """Exits reserve without limits: a budget never stands between money and the way out."""
-    certificate, spending, now = issue_certificate(verdict, evidence), measure_spending(evidence), evidence.now
+    certificate = issue_certificate(verdict, evidence)
     dependencies.budgets.reserve(
         certificate.batch_digest,
-        value_usd=spending.value_usd,
-        gas_usd=spending.gas_usd,
-        slippage_usd=spending.slippage_usd,
-        turnover_usd=spending.turnover_usd,
-        at=now,
-        limits=None if verdict.is_exit else evidence.policy.budgets,
+        measure_spending(evidence),
+        at=evidence.now,
+        limits=None if verdict.is_exit else _limits(evidence),
     )
     with _closing_the_books(certificate.batch_digest, dependencies):
         dependencies.sender.start(evidence.plan)
         if evidence.approval is not None:
             _use_approval(certificate.batch_digest, dependencies)
         return dependencies.sender.settle(evidence.plan, certificate)
+
+
+def _limits(evidence: Evidence) -> WindowLimits:
+    value = net_asset_value_usd(evidence.before, evidence.snapshot, evidence.catalog)
+    return WindowLimits.of(evidence.policy, net_asset_value_usd=value)
 
 
 def _use_approval(digest: str, dependencies: Dependencies) -> None:
@@ -115,11 +119,20 @@ def _compare(receipt: Receipt, state: State, dependencies: Dependencies) -> tupl
         holder=dependencies.catalog.account,
         tolerance_bps=dependencies.policy.simulation.max_delta_tolerance_bps,
     )
-    if surprises and dependencies.trading_state.read() is TradingState.ACTIVE:
-        reason = f"batch {receipt.batch_digest[:16]} moved {len(surprises)} tokens otherwise than simulated"
-        now = dependencies.clock.now()
-        dependencies.trading_state.write(TradingState.REDUCING, by="system", reason=reason, at=now)
+    if surprises:
+        dependencies.trading_state.tighten([_trip(surprises, receipt)], at=dependencies.clock.now())
     return surprises
+
+
+def _trip(surprises: tuple[BalanceDelta, ...], receipt: Receipt) -> Trip:
+    return Trip(
+        code="surprise",
+        state=TradingState.REDUCING,
+        subject=f"batch {receipt.batch_digest[:16]}",
+        limit="as simulated",
+        observed=f"{len(surprises)} otherwise",
+        unit="tokens",
+    )
 
 
 def _charge(receipt: Receipt, loss_usd: Decimal, dependencies: Dependencies) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from domain.digest import digest_of
@@ -11,6 +12,7 @@ from domain.portfolio import Portfolio, net_asset_value_usd, value_holdings
 from domain.run import RiskEvent, Workflow
 from domain.stages import Observation
 from domain.verdict import TradingState
+from graph.breakers import apply_breakers, held_protocols
 from graph.dependencies import Dependencies
 from graph.state import State, request_of
 from tools.mitigation import detect_events
@@ -29,20 +31,18 @@ def observe(state: State, dependencies: Dependencies) -> State:
     snapshot = dependencies.market.snapshot()
     portfolio = dependencies.market.portfolio(snapshot.block_number)
     dependencies.observations.append(snapshot)
+    net_asset_value = _note_value(request.run_id, portfolio, snapshot, dependencies)
+    trading_state = apply_breakers(dependencies)  # before anything is decided
     history = dependencies.observations.history(days=HISTORY_DAYS, until=snapshot.block_time)
-    events = detect_events(
-        portfolio=portfolio,
-        snapshot=snapshot,
-        history=history,
-        catalog=dependencies.catalog,
-        policy=dependencies.policy,
-    )
+    catalog, policy = dependencies.catalog, dependencies.policy
+    events = detect_events(portfolio=portfolio, snapshot=snapshot, history=history, catalog=catalog, policy=policy)
     input_digest = digest_inputs(
         snapshot,
         portfolio,
-        catalog=dependencies.catalog,
-        policy=dependencies.policy,
-        trading_state=dependencies.trading_state.read(),
+        catalog=catalog,
+        policy=policy,
+        trading_state=trading_state,
+        incidents=dependencies.open_incidents(),
         events=events,
     )
     return State(
@@ -51,13 +51,25 @@ def observe(state: State, dependencies: Dependencies) -> State:
             history_digest=dependencies.artifacts.put(history.model_dump_json().encode()),
             block_number=snapshot.block_number,
             portfolio=portfolio,
-            net_asset_value_usd=float(net_asset_value_usd(portfolio, snapshot, dependencies.catalog)),
+            net_asset_value_usd=float(net_asset_value),
             events=events,
             input_digest=input_digest,
             is_unchanged=input_digest == dependencies.runs.last_input_digest(),
             workflow=Workflow.MITIGATE if events else request.workflow,
         )
     )
+
+
+def _note_value(run_id: str, portfolio: Portfolio, snapshot: MarketSnapshot, dependencies: Dependencies) -> Decimal:
+    """Positions are valued, not token balances: what is lent is still ours."""
+    net_asset_value = net_asset_value_usd(portfolio, snapshot, dependencies.catalog)
+    dependencies.budgets.note_value(
+        run_id,
+        net_asset_value_usd=net_asset_value,
+        protocols=held_protocols(portfolio, dependencies),
+        at=dependencies.clock.now(),
+    )
+    return net_asset_value
 
 
 def digest_inputs(
@@ -67,6 +79,7 @@ def digest_inputs(
     catalog: Catalog,
     policy: Policy,
     trading_state: TradingState,
+    incidents: frozenset[str],
     events: tuple[RiskEvent, ...],
 ) -> str:
     """Digest of everything a decision depends on, rounded to what could change it.
@@ -85,6 +98,7 @@ def digest_inputs(
         {
             "catalog": digest_of(catalog, domain="autofi-catalog-v1"),
             "events": [event.model_dump(mode="json") for event in events],
+            "incidents": sorted(incidents),
             "policy": policy.digest(),
             "prices": sorted(prices),
             "rates": sorted(rates),

@@ -39,14 +39,17 @@ class _Desk:
     forecasts: tuple[Forecast, ...]
 
     def propose(self, excluded: Sequence[str] = ()) -> tuple[Candidate, ...]:
+        """Protocols with an open incident are not entered: the guards would deny it."""
+        catalog, troubled = self.dependencies.catalog, self.dependencies.open_incidents()
+        closed = {strategy.id for strategy in catalog.strategies if strategy.protocol in troubled}
         return propose_candidates(
             portfolio=self.portfolio,
             snapshot=self.snapshot,
             history=self.history,
             forecasts=self.forecasts,
-            catalog=self.dependencies.catalog,
+            catalog=catalog,
             policy=self.policy,
-            excluded=frozenset(excluded),
+            excluded=frozenset(closed.union(excluded)),
         )
 
 
