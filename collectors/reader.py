@@ -1,4 +1,4 @@
-"""The chain as a MarketReader: one block's header, then rates, prices, holdings and quotes at that block."""
+"""The chain as a MarketReader: one block's header, then rates, prices, sequencer, holdings and quotes there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collectors.portfolio import AccountReads
 from collectors.prices import OnchainPrices
 from collectors.quality import sift
 from collectors.quotes import read_quote
+from collectors.sequencer import read_sequencer
 from collectors.vaults import Previous
 from domain.errors import UnknownSubject
 from domain.market import Catalog, MarketSnapshot, QuotedSwap, Venue
@@ -45,6 +46,7 @@ class ChainMarketReader(MarketReader):
             priority_fee_wei=self._reads.priority_fee_wei(),
             prices=self._prices.read(header),
             rates=self._rates.read(header),
+            sequencer=read_sequencer(self._reads, self._catalog, header),
         )
         sifted = sift(observed)
         for rejection in sifted.rejections:
