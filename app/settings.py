@@ -5,12 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Final, Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import ConfigurationInvalid
@@ -23,13 +21,10 @@ CONFIG_DIRECTORY: Final = Path(__file__).parent.parent / "config"
 DATABASE_FILE: Final = "autofi.db"
 POLICY_FILE: Final = "policy.toml"
 STRATEGIES_FILE: Final = "strategies.toml"
-MAX_CONFIG_BYTES: Final = 1_000_000
 MAX_SHOWN: Final = 80
 PREFIX: Final = "AUTOFI_"
 KNOWN_ELSEWHERE: Final = ("DATA", "REQUIRE_SERVICES")
 """After the prefix: read by the tools around the product, not by the product."""
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class Settings(BaseSettings):
@@ -87,7 +82,7 @@ def load_settings(**overrides: object) -> Settings:
     try:
         settings = Settings(**given)  # type: ignore[arg-type]  # values are validated here
     except ValidationError as error:
-        raise ConfigurationInvalid(f"settings: {explain(error, prefix=PREFIX)}") from None
+        raise ConfigurationInvalid(f"settings: {_explain(error)}") from None
     _require_scheme(settings.openai_base_url)
     if settings.mode == "live" and not settings.live_confirmed:
         raise ConfigurationInvalid("live mode needs both AUTOFI_MODE=live and AUTOFI_LIVE_CONFIRMED=true; got one")
@@ -119,81 +114,31 @@ def without_secrets(url: str) -> str:
 
 
 def load_policy(path: Path) -> Policy:
-    """Limits from TOML. Raises ConfigurationInvalid naming the key, the limit and the fix."""
+    """Limits from TOML that contradict neither their types nor each other. Raises ConfigurationInvalid."""
+    from app.toml_file import read_toml
+    from app.toml_refusal import parse_toml, require_consistent
     from domain.policy import Policy
 
-    return _load(path, Policy, what="policy")
+    file = read_toml(path, what="policy")
+    policy = parse_toml(file, Policy)
+    require_consistent(file, policy)
+    return policy
 
 
 def load_catalog(path: Path) -> Catalog:
-    """Tokens, strategies, venues and contracts from TOML. Raises ConfigurationInvalid."""
+    """Tokens, strategies, venues and contracts from TOML, each listed once. Raises ConfigurationInvalid."""
+    from app.toml_file import read_toml
+    from app.toml_refusal import parse_toml, require_unique
     from domain.market import Catalog
 
-    return _load(path, Catalog, what="strategies")
+    file = read_toml(path, what="strategies")
+    require_unique(file)
+    return parse_toml(file, Catalog)
 
 
-def _load(path: Path, model: type[Model], *, what: str) -> Model:
-    raw = read_toml(path, what=what)
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigurationInvalid(f"{what} {path}: {explain(error, model=model)}") from None
-
-
-def read_toml(path: Path, *, what: str) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ConfigurationInvalid(f"{what} {path}: {path.stat().st_size} bytes, limit {MAX_CONFIG_BYTES}")
-        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except FileNotFoundError:
-        raise ConfigurationInvalid(f"{what} {path}: no such file; set AUTOFI_{what.upper()} to one") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationInvalid(f"{what} {path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationInvalid(f"{what} {path}: not valid TOML: {error}") from None
-
-
-def explain(error: ValidationError, *, model: type[BaseModel] | None = None, prefix: str = "") -> str:
-    """One problem of a validation in one sentence, with a suggestion for a misspelled or unitless key.
-
-    An unknown key comes first: it is why the right one is missing.
-    """
-    problems = error.errors(include_url=False, include_context=False)
-    problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
-    # pydantic adds the branch of a union to the location, which is no key of the file
-    location = [str(part) for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]
-    where = prefix + ".".join(location) if not prefix else prefix + location[0].upper()
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {where!r}{_suggestion(location, model)}"
-    if problem["type"] == "missing":
-        return f'key {where!r} is missing; every limit needs a value, or the word "unlimited" where it may be one'
-    message = re.sub(r"Decimal\('([^']*)'\)", r"\1", problem["msg"].removeprefix("Value error, "))
-    if not location:
-        return message
-    said = message.partition(", got ")[0]  # our own types repeat the value with its Python type
-    above_one = location[-1].endswith("_share") and problem["type"] == "less_than_equal"
-    hint = "; a fraction: 0.35 is 35 %" if above_one else ""
-    return f"key {where!r}: {said}, got {str(problem['input'])[:MAX_SHOWN]!r}{hint}"
-
-
-def _suggestion(location: list[str], model: type[BaseModel] | None) -> str:
-    known = _fields_at(location[:-1], model)
-    if not known:
-        return ""
-    key = location[-1]
-    unit_forms = [field for field in known if field.startswith(key + "_")]
-    close = unit_forms or difflib.get_close_matches(key, known, n=1)
-    if unit_forms:
-        return f": the unit is missing, write {unit_forms[0]!r}"
-    return f": did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(sorted(known))}"
-
-
-def _fields_at(location: list[str], model: type[BaseModel] | None) -> list[str]:
-    for part in location:
-        if part.isdecimal():
-            continue
-        field = model.model_fields.get(part) if model is not None else None
-        annotation = field.annotation if field is not None else None
-        annotation = next(iter(get_args(annotation)), annotation)  # an entry of a list of tables
-        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-    return list(model.model_fields) if model is not None else []
+def _explain(error: ValidationError) -> str:
+    """One bad value of the environment in one sentence."""
+    problem = error.errors(include_url=False, include_context=False)[0]
+    name = PREFIX + str(problem["loc"][0]).upper()
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"key {name!r}: {message}, got {str(problem['input'])[:MAX_SHOWN]!r}"
