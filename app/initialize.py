@@ -10,6 +10,7 @@ from pathlib import Path
 from app.clock import SystemClock
 from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
 from app.paper_node import FRESH_START
+from app.policy_in_force import PolicyInForce
 from app.settings import (
     CONFIG_DIRECTORY,
     DATABASE_FILE,
@@ -125,7 +126,7 @@ def _write_strategies(source: Path, target: Path, *, old: str, new: str) -> None
 def _fill_database(settings: Settings, *, paper: PaperChain | None, report: Report) -> None:
     database = open_database(settings.database, anchors=settings.home)
     try:
-        stores = make_stores(database, settings)
+        stores = make_stores(database)
         if database.is_new_here():
             accept_books(stores, by="init", reason="another host joins this database", clock=SystemClock())
         if paper is not None:
@@ -135,6 +136,7 @@ def _fill_database(settings: Settings, *, paper: PaperChain | None, report: Repo
         stores.trading_state.start(
             state, by="init", reason=f"first start in mode {settings.mode}", at=SystemClock().now()
         )
+        PolicyInForce(stores, settings).follow_file()
     finally:
         database.close()
 

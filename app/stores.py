@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from app.settings import DATABASE_FILE, Settings, load_policy, load_settings
+from app.settings import DATABASE_FILE, Settings, load_settings
 from domain.errors import ConfigurationInvalid
 from memory.approvals import SqlApprovalStore
 from memory.artifacts import SqlArtifactStore
@@ -17,6 +18,7 @@ from memory.execution_journal import SqlExecutionJournal
 from memory.incidents import SqlIncidentStore
 from memory.journal import SqlJournal
 from memory.observations import SqlObservationStore
+from memory.policies import SqlPolicyStore
 from memory.runs import SqlRunStore
 from memory.trading_state import SqlTradingStateStore
 
@@ -31,6 +33,7 @@ class Stores:
     incidents: SqlIncidentStore
     journal: SqlJournal
     observations: SqlObservationStore
+    policies: SqlPolicyStore
     runs: SqlRunStore
     trading_state: SqlTradingStateStore
 
@@ -42,25 +45,32 @@ def open_stores(*, home: Path | None = None, settings: Settings | None = None) -
     require_home(settings)
     database = open_database(settings.database, anchors=settings.home)
     try:
-        yield make_stores(database, settings)
+        yield make_stores(database)
     finally:
         database.close()
 
 
-def make_stores(database: Database, settings: Settings) -> Stores:
-    policy = load_policy(settings.policy_path)
+def make_stores(database: Database) -> Stores:
+    policies = SqlPolicyStore(database)
     return Stores(
         database=database,
-        approvals=SqlApprovalStore(database, requires_four_eyes=policy.approval.requires_four_eyes),
+        approvals=SqlApprovalStore(database, requires_four_eyes=partial(_asks_two_people, policies)),
         artifacts=SqlArtifactStore(database),
         budgets=SqlBudgetLedger(database),
         execution=SqlExecutionJournal(database),
         incidents=SqlIncidentStore(database),
         journal=SqlJournal(database),
         observations=SqlObservationStore(database),
+        policies=policies,
         runs=SqlRunStore(database),
         trading_state=SqlTradingStateStore(database),
     )
+
+
+def _asks_two_people(policies: SqlPolicyStore) -> bool:
+    """By the policy in force when the answer comes; before the first one is, always."""
+    in_force = policies.standing().in_force
+    return in_force is None or in_force.approval.requires_four_eyes
 
 
 def require_home(settings: Settings) -> None:

@@ -18,7 +18,8 @@ os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # langgraph reads it 
 from app.clock import ChainClock, SystemClock
 from app.exclusive import Turn
 from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
-from app.settings import Settings, load_catalog, load_policy, load_settings
+from app.policy_in_force import PolicyInForce
+from app.settings import Settings, load_catalog, load_settings
 from app.shadow import RefusingSigner
 from app.stores import Stores, make_stores, require_home
 from app.verification import halt_on_broken_journal
@@ -63,6 +64,7 @@ class Application:
 
     settings: Settings
     stores: Stores
+    policy: PolicyInForce
     dependencies: Dependencies
     conductor: Conductor
     paper: PaperChain | None
@@ -77,25 +79,30 @@ def open_application(
     database = open_database(settings.database, anchors=settings.home)
     saver = open_checkpointer(settings.home / CHECKPOINT_FILE)
     try:
-        stores = make_stores(database, settings)
+        stores = make_stores(database)
+        policy = PolicyInForce(stores, settings)
+        policy.follow_file()
         paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
-        dependencies = make_dependencies(settings, stores, paper=paper, report=report, on_step=on_step)
+        dependencies = make_dependencies(settings, stores, policy, paper=paper, report=report, on_step=on_step)
         if paper is not None:
             paper.keep_alive()
         halt_on_broken_journal(stores, dependencies.clock)
         dependencies.sender.reconcile()
-        take_turn = partial(_take_checked_turn, Turn(settings.home / TURN_FILE), stores, dependencies.clock)
+        take_turn = partial(_take_checked_turn, Turn(settings.home / TURN_FILE), stores, policy, dependencies.clock)
         conductor = Conductor(build_graph(dependencies, saver), dependencies, take_turn=take_turn)
-        yield Application(settings=settings, stores=stores, dependencies=dependencies, conductor=conductor, paper=paper)
+        yield Application(
+            settings=settings, stores=stores, policy=policy, dependencies=dependencies, conductor=conductor, paper=paper
+        )
     finally:
         saver.conn.close()
         database.close()
 
 
 @contextmanager
-def _take_checked_turn(turn: Turn, stores: Stores, clock: Clock) -> Iterator[None]:
-    """A server lives long: every walk looks at the journal again."""
+def _take_checked_turn(turn: Turn, stores: Stores, policy: PolicyInForce, clock: Clock) -> Iterator[None]:
+    """A server lives long: every walk looks at the journal and at the policy again."""
     with turn():
+        policy.before_walk()
         halt_on_broken_journal(stores, clock)
         yield
 
@@ -103,12 +110,13 @@ def _take_checked_turn(turn: Turn, stores: Stores, clock: Clock) -> Iterator[Non
 def make_dependencies(
     settings: Settings,
     stores: Stores,
+    policy: PolicyInForce,
     *,
     paper: PaperChain | None,
     report: Report = lambda _: None,
     on_step: Step = lambda _: None,
 ) -> Dependencies:
-    catalog, policy = load_catalog(settings.strategies_path), load_policy(settings.policy_path)
+    catalog = load_catalog(settings.strategies_path)
     if paper is not None:
         require_local_chain(catalog, settings.strategies_path)
     client = _make_client(settings, catalog, paper=paper, report=report)
@@ -116,7 +124,7 @@ def make_dependencies(
     simulator, signer = BatchSimulator(client, catalog, AccountReads(catalog)), make_signer(settings, catalog)
     return Dependencies(
         mode=Mode(settings.mode),
-        policy_in_force=lambda: policy,
+        policy_in_force=policy.current,
         catalog=catalog,
         code_version=code_version(),
         clock=clock,
@@ -210,18 +218,21 @@ async def make_graph() -> CompiledStateGraph[State, None, Entry, State]:
 
 def _hosted_graph() -> CompiledStateGraph[State, None, Entry, State]:
     with _HOSTING:
-        graph, stores, clock = _open_hosted_graph()
+        graph, stores, policy, clock = _open_hosted_graph()
+        policy.before_walk()
         halt_on_broken_journal(stores, clock)
         return graph
 
 
 @cache
-def _open_hosted_graph() -> tuple[CompiledStateGraph[State, None, Entry, State], Stores, Clock]:
+def _open_hosted_graph() -> tuple[CompiledStateGraph[State, None, Entry, State], Stores, PolicyInForce, Clock]:
     """The stores stay open for the life of the host's process."""
     settings = load_settings()
     require_home(settings)
-    stores = make_stores(open_database(settings.database, anchors=settings.home), settings)
+    stores = make_stores(open_database(settings.database, anchors=settings.home))
+    policy = PolicyInForce(stores, settings)
+    policy.follow_file()
     paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
-    dependencies = make_dependencies(settings, stores, paper=paper)
+    dependencies = make_dependencies(settings, stores, policy, paper=paper)
     dependencies.sender.reconcile()
-    return build_graph(dependencies), stores, dependencies.clock
+    return build_graph(dependencies), stores, policy, dependencies.clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -23,7 +23,7 @@ class SqlApprovalStore(ApprovalStore):
     not_approved, already_used.
     """
 
-    def __init__(self, database: Database, *, requires_four_eyes: bool) -> None:
+    def __init__(self, database: Database, *, requires_four_eyes: Callable[[], bool]) -> None:
         self._database = database
         self._requires_four_eyes = requires_four_eyes
 
@@ -80,7 +80,7 @@ class SqlApprovalStore(ApprovalStore):
             raise ApprovalRefused(f"unnamed: approval {digest} needs the name of the person who answers")
 
     def _require_four_eyes_of(self, known: Approval, *, answered_by: str) -> None:
-        if self._requires_four_eyes and _same_person(answered_by, known.requested_by):
+        if self._requires_four_eyes() and _same_person(answered_by, known.requested_by):
             raise ApprovalRefused(
                 f"four_eyes: approval {known.batch_digest} was requested by {known.requested_by}, who approves it; "
                 "another person must answer: --as NAME"

@@ -175,7 +175,9 @@ class Treasury:
             observations=self.market,
             simulator=self.market,
             sender=self.market,
-            approvals=SqlApprovalStore(self.database, requires_four_eyes=self.policy.approval.requires_four_eyes),
+            approvals=SqlApprovalStore(
+                self.database, requires_four_eyes=lambda: self.policy.approval.requires_four_eyes
+            ),
             budgets=SqlBudgetLedger(self.database),
             trading_state=SqlTradingStateStore(self.database),
             incidents=SqlIncidentStore(self.database),

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from app.api.gate import MAX_BODY_BYTES
 from app.api.server import create_app, serve
 from app.api.work import MAX_WAITING_RUNS, BoundedPool, run_id_of
+from app.policy_in_force import PolicyInForce
 from app.settings import Settings
 from app.stores import Stores
 from app.wiring import Application
@@ -24,6 +25,7 @@ from domain.run import RunStatus
 from domain.verdict import TradingState
 from memory.execution_journal import SqlExecutionJournal
 from memory.observations import SqlObservationStore
+from memory.policies import SqlPolicyStore
 from tests.builders_evidence import make_limits
 from tests.fakes import Treasury
 from tests.repository import ROOT
@@ -44,12 +46,18 @@ def make_application(treasury: Treasury, *, token: str | None = None) -> Applica
         incidents=dependencies.incidents,
         journal=dependencies.journal,
         observations=SqlObservationStore(database),
+        policies=SqlPolicyStore(database),
         runs=treasury.runs,
         trading_state=dependencies.trading_state,
     )
     settings = Settings(home=treasury.folder, api_token=None if token is None else SecretStr(token))
     return Application(
-        settings=settings, stores=stores, dependencies=dependencies, conductor=treasury.conductor, paper=None
+        settings=settings,
+        stores=stores,
+        policy=PolicyInForce(stores, settings),
+        dependencies=dependencies,
+        conductor=treasury.conductor,
+        paper=None,
     )
 
 

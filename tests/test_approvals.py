@@ -24,7 +24,7 @@ def database(tmp_path):
 
 @pytest.fixture
 def store(database):
-    return SqlApprovalStore(database, requires_four_eyes=True)
+    return SqlApprovalStore(database, requires_four_eyes=lambda: True)
 
 
 def make_approval(digest: str = DIGEST, **changes: object) -> Approval:
@@ -161,7 +161,7 @@ def test_the_proposer_may_deny_where_four_eyes_are_required(store):
 
 
 def test_the_proposer_may_answer_where_four_eyes_are_not_required(database):
-    store = SqlApprovalStore(database, requires_four_eyes=False)
+    store = SqlApprovalStore(database, requires_four_eyes=lambda: False)
     store.request(make_approval())
 
     assert answer(store, by="alice").status is ApprovalStatus.APPROVED

@@ -86,7 +86,7 @@ def test_the_server_itself_refuses_to_change_an_entry(postgres, postgres_url, st
 
 
 def test_an_approval_is_answered_and_used_once(postgres):
-    store = SqlApprovalStore(postgres, requires_four_eyes=True)
+    store = SqlApprovalStore(postgres, requires_four_eyes=lambda: True)
     asked = store.request(test_approvals.make_approval())
 
     with pytest.raises(ApprovalRefused, match=r"^four_eyes"):
