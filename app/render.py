@@ -11,7 +11,7 @@ from app.console import print_table, say
 from app.settings import without_secrets
 from domain.run import AgentDecision, ModelCall, RunRecord, RunStatus
 from domain.units import decimal_text, to_tokens
-from domain.verdict import Verdict
+from domain.verdict import TradingState, Verdict
 from guards.finding import FACT
 from guards.render import summary_rows
 
@@ -156,6 +156,7 @@ def print_status(standing: Standing) -> None:
     )
     if standing.trading_state_problem:
         say(f"[red]{escape(standing.trading_state_problem)}[/red]")
+    _print_restrictions(standing)
     say(f"account {standing.account}")
     print_holdings(standing, "holdings")
     for approval in standing.approvals:
@@ -164,6 +165,17 @@ def print_status(standing: Standing) -> None:
         )
     for run in standing.open_runs:
         say(f"open run: {run.request.run_id} is {run.status}; `autofi run --resume {run.request.run_id}`")
+
+
+def _print_restrictions(standing: Standing) -> None:
+    """Why trading is not active, and which protocols are closed to it."""
+    change = standing.trading_state_change
+    if change is not None and change.state == standing.trading_state != TradingState.ACTIVE:
+        when = f"{change.at:%Y-%m-%d %H:%M:%S} UTC"
+        say(f"{change.state} since {when} by {escape(change.by)}: {escape(change.reason)}; `autofi resume` ends it")
+    for incident in standing.incidents:
+        by = escape(incident.opened_by)
+        say(f"[red]incident[/red] of {incident.protocol}, opened by {by}: {escape(incident.reason)}")
 
 
 def sparkline(values: Sequence[float]) -> str:

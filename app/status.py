@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from domain.breakers import Incident
+from domain.errors import AutofiError
 from domain.portfolio import Holding, value_holdings
 from domain.run import RunStatus
 from domain.transaction import Intent
 from domain.units import Usd, UtcDatetime, Value
 from domain.verdict import Approval, BudgetState, TradingState
 from memory.runs import RunSummary
+from memory.trading_state import TradingStateChange
 
 if TYPE_CHECKING:
     from app.stores import Stores
@@ -25,6 +29,9 @@ class Standing(Value):
     block_number: int
     trading_state: TradingState
     trading_state_problem: str | None
+    trading_state_change: TradingStateChange | None
+    """The newest one, with what tripped where nobody asked for it."""
+    incidents: tuple[Incident, ...]
     net_asset_value_usd: Usd
     holdings: tuple[Holding, ...]
     approvals: tuple[Approval, ...]
@@ -48,6 +55,8 @@ def read_status(application: Application) -> Standing:
         block_number=snapshot.block_number,
         trading_state=dependencies.trading_state.read(),
         trading_state_problem=stores.trading_state.problem() or _journal_problem(stores),
+        trading_state_change=_newest_change(stores),
+        incidents=_open_incidents(stores),
         net_asset_value_usd=sum((holding.value_usd for holding in holdings), Decimal(0)),
         holdings=holdings,
         approvals=tuple(dependencies.approvals.pending()),
@@ -56,6 +65,19 @@ def read_status(application: Application) -> Standing:
         budget=dependencies.budgets.state(at=dependencies.clock.now()),
         last_status=recent[0].status if recent else None,
     )
+
+
+def _newest_change(stores: Stores) -> TradingStateChange | None:
+    """None where the book cannot be read: `trading_state_problem` says why."""
+    with suppress(AutofiError):
+        return next(reversed(stores.trading_state.history()), None)
+    return None
+
+
+def _open_incidents(stores: Stores) -> tuple[Incident, ...]:
+    with suppress(AutofiError):
+        return tuple(stores.incidents.listed())
+    return ()
 
 
 def _journal_problem(stores: Stores) -> str | None:

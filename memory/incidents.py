@@ -61,7 +61,10 @@ class SqlIncidentStore(IncidentStore):
     def _listed(self, connection: Connection, anchor: Head | None) -> dict[str, Incident]:
         book = read_book(connection, anchor)
         if book.problem is not None:
-            raise StoreUnavailable(f"trading book of {self._database.name} is not intact: {book.problem}")
+            raise StoreUnavailable(
+                f"trading book of {self._database.name} is not intact, every protocol counts as in trouble: "
+                f"{book.problem}"
+            )
         return _open(book.links)
 
 

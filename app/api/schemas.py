@@ -44,6 +44,14 @@ class ResumeTrading(HaltTrading):
     """Allow only what lowers risk."""
 
 
+class OpenIncident(HaltTrading):
+    protocol: Slug
+
+
+class CloseIncident(HaltTrading):
+    pass
+
+
 class Question(Value):
     question: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS)]
 

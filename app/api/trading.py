@@ -1,13 +1,16 @@
-"""Where things stand and what is allowed; halting and resuming. No model reaches these routes."""
+"""Where things stand and what is allowed; halting, resuming, incidents. No model reaches these routes."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.api.schemas import HaltTrading, PolicyInForce, ResumeTrading
+from app.api.schemas import CloseIncident, HaltTrading, OpenIncident, PolicyInForce, ResumeTrading
 from app.api.serving import Served, Serving
 from app.clock import SystemClock
+from app.incidents import close_incident, open_incident
 from app.status import Standing, read_status
+from domain.breakers import Incident
+from domain.units import Slug
 from domain.verdict import TradingState
 from memory.trading_state import TradingStateChange
 
@@ -36,6 +39,25 @@ def halt(body: HaltTrading, serving: Served) -> TradingStateChange:
 def resume(body: ResumeTrading, serving: Served) -> TradingStateChange:
     """Let trading go on; only a person's request does."""
     return _change(serving, TradingState.REDUCING if body.reducing else TradingState.ACTIVE, body)
+
+
+@router.get("/incidents")
+def list_incidents(serving: Served) -> tuple[Incident, ...]:
+    """Open ones, oldest first."""
+    return tuple(serving.application.stores.incidents.listed())
+
+
+@router.post("/incidents")
+def open_protocol_incident(body: OpenIncident, serving: Served) -> Incident:
+    """Keep out of a protocol at once; opening twice changes nothing."""
+    incidents, catalog = serving.application.stores.incidents, serving.application.dependencies.catalog
+    return open_incident(incidents, catalog, body.protocol, by=body.by, reason=body.reason)
+
+
+@router.post("/incidents/{protocol}/close")
+def close_protocol_incident(protocol: Slug, body: CloseIncident, serving: Served) -> Incident:
+    """Let the protocol be entered again; only a person's request does."""
+    return close_incident(serving.application.stores.incidents, protocol, by=body.by, reason=body.reason)
 
 
 def _change(serving: Serving, state: TradingState, body: HaltTrading) -> TradingStateChange:

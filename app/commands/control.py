@@ -63,19 +63,25 @@ def resume(
 def _write_state(state: str, *, reason: str, user: str | None, home: Path | None) -> None:
     from rich.markup import escape
 
-    from app.api.schemas import MAX_REASON_CHARACTERS
     from app.clock import SystemClock
     from app.settings import load_settings
     from app.stores import open_stores
-    from domain.errors import ConfigurationInvalid
     from domain.verdict import TradingState
 
-    reason = reason.strip()
+    reason, settings = require_reason(reason), load_settings(home=home, user=user)
+    with open_stores(home=settings.home) as stores:
+        stores.trading_state.write(TradingState(state), by=settings.user, reason=reason, at=SystemClock().now())
+    say(f"trading is [bold]{state}[/bold], set by {settings.user}: {escape(reason)}")
+
+
+def require_reason(text: str) -> str:
+    """Of an operator's act, for the journal. Raises ConfigurationInvalid."""
+    from app.api.schemas import MAX_REASON_CHARACTERS
+    from domain.errors import ConfigurationInvalid
+
+    reason = text.strip()
     if not 1 <= len(reason) <= MAX_REASON_CHARACTERS:
         raise ConfigurationInvalid(
             f"--reason has {len(reason)} characters, limits 1 and {MAX_REASON_CHARACTERS}; say why in a sentence"
         )
-    settings = load_settings(home=home, user=user)
-    with open_stores(home=settings.home) as stores:
-        stores.trading_state.write(TradingState(state), by=settings.user, reason=reason, at=SystemClock().now())
-    say(f"trading is [bold]{state}[/bold], set by {settings.user}: {escape(reason)}")
+    return reason
