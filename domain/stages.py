@@ -81,13 +81,22 @@ class SimulatedBook(Value):
     risk_after: RiskReport
 
 
+class Judgement(Value):
+    """Written by guard: the verdict, and what it was reached on."""
+
+    verdict: Verdict
+    evidence_digest: Digest | None
+    """Of an artifact; None where the evidence could not even be written down."""
+
+
 class Settlement(Value):
     """Written by execute: a receipt, a second verdict that denied at the last moment, or shadow's would-have."""
 
     receipt: Receipt | None = None
     surprises: tuple[BalanceDelta, ...] = ()
     """Realised minus simulated where they differ by more than the policy tolerates; each one is a reason to look."""
-    last_verdict: Verdict | None = None
+    judgement: Judgement | None = None
+    """Of the second look; None where a crash left only the receipt."""
     is_shadow: bool = False
 
 

@@ -16,7 +16,7 @@ from domain.errors import (
 )
 from domain.plan import Candidate
 from domain.run import AgentDecision, RunRecord, RunStatus, Workflow
-from domain.stages import AgentTrace
+from domain.stages import AgentTrace, Judgement
 from domain.verdict import Verdict
 from graph.dependencies import Dependencies
 from graph.state import State, request_of
@@ -32,7 +32,7 @@ def compose_record(state: State, dependencies: Dependencies, *, error: AutofiErr
     selection, assessment = state.get("selection"), state.get("assessment")
     settlement, simulated = state.get("settlement"), state.get("simulated")
     plan = proposal.plan if proposal else None
-    traces = _traces(state)
+    traces, judgement = _traces(state), _last_judgement(state)
     return RunRecord(
         request=request_of(state),
         status=status_of(state, error),
@@ -59,7 +59,8 @@ def compose_record(state: State, dependencies: Dependencies, *, error: AutofiErr
         plan=plan,
         batch_digest=plan.batch_digest() if plan else None,
         simulation=simulated.report if simulated else None,
-        verdict=_last_verdict(state),
+        verdict=judgement.verdict if judgement else None,
+        evidence_digest=judgement.evidence_digest if judgement else None,
         approval=dependencies.approvals.find(plan.batch_digest()) if plan else None,
         receipt=settlement.receipt if settlement else None,
         surprises=settlement.surprises if settlement else (),
@@ -84,11 +85,16 @@ def _candidates(state: State) -> tuple[Candidate, ...]:
     return selection.candidates if selection is not None else ()
 
 
-def _last_verdict(state: State) -> Verdict | None:
+def _last_judgement(state: State) -> Judgement | None:
     settlement = state.get("settlement")
-    if settlement is not None and settlement.last_verdict is not None:
-        return settlement.last_verdict
-    return state.get("verdict")
+    if settlement is not None and settlement.judgement is not None:
+        return settlement.judgement
+    return state.get("judgement")
+
+
+def _last_verdict(state: State) -> Verdict | None:
+    judgement = _last_judgement(state)
+    return None if judgement is None else judgement.verdict
 
 
 def status_of(state: State, error: AutofiError | None = None) -> RunStatus:
@@ -105,7 +111,7 @@ def status_of(state: State, error: AutofiError | None = None) -> RunStatus:
 
 
 def _status_before_execution(state: State) -> RunStatus:
-    verdict, assessment = state.get("verdict"), state.get("assessment")
+    verdict, assessment = _last_verdict(state), state.get("assessment")
     if verdict is not None:
         return RunStatus.REFUSED if verdict.is_pass else RunStatus.DENIED
     if state.get("proposal") is not None:

@@ -8,8 +8,18 @@ from pydantic import ValidationError
 
 from domain.errors import ConfigurationInvalid
 from domain.run import RunRequest
-from domain.stages import Assessment, ChatAnswer, Observation, Outcome, Proposal, Selection, Settlement, SimulatedBook
-from domain.verdict import Approval, Verdict
+from domain.stages import (
+    Assessment,
+    ChatAnswer,
+    Judgement,
+    Observation,
+    Outcome,
+    Proposal,
+    Selection,
+    Settlement,
+    SimulatedBook,
+)
+from domain.verdict import Approval
 
 
 class Entry(TypedDict, total=False):
@@ -28,7 +38,7 @@ class State(Entry, total=False):
     assessment: Assessment  # risk
     proposal: Proposal  # rebalancer
     simulated: SimulatedBook  # simulate
-    verdict: Verdict  # guard
+    judgement: Judgement  # guard
     approval: Approval | None  # approve
     settlement: Settlement  # execute
     outcome: Outcome  # record

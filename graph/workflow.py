@@ -79,7 +79,7 @@ def after_rebalancer(state: State) -> Literal["simulate", "record"]:
 
 def after_guard(state: State) -> Literal["approve", "execute", "record"]:
     """A denied plan ends the run; it never goes back for the model to look for a hole."""
-    verdict = state["verdict"]
+    verdict = state["judgement"].verdict
     if not verdict.is_pass:
         return "record"
     return "approve" if verdict.needs_approval else "execute"

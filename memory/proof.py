@@ -13,7 +13,7 @@ from memory.hash_chain import Book, Head, Link, Walk, genesis, walk
 from memory.packing import unpack
 
 RUN_KIND: Final = "run"
-OWN_FIELDS: Final = ("snapshot_digest", "history_digest")
+OWN_FIELDS: Final = ("snapshot_digest", "history_digest", "evidence_digest")
 """Fields of a RunRecord that name an artifact; a plan's field of the same name does not."""
 CALL_FIELDS: Final = {"model_calls": ("prompt_digest", "reply_digest"), "tool_calls": ("result_digest",)}
 """Fields that name one in each call that a RunRecord lists."""

@@ -27,7 +27,7 @@ from domain.run import (
     Trigger,
     Workflow,
 )
-from domain.stages import AgentTrace, Observation, Proposal, Settlement
+from domain.stages import AgentTrace, Judgement, Observation, Proposal, Settlement
 from domain.transaction import BalanceDelta, LeftoverApproval, Receipt, SimulationReport
 from domain.units import Value
 from domain.verdict import Denial, Economics, Finding, Verdict
@@ -150,7 +150,8 @@ STATE_VALUES: tuple[Value, ...] = (
     TRACE,
     OBSERVATION,
     Proposal(plan=PLAN, economics=Economics(lower_gain_usd=1.0, cost_usd=None, break_even_days=0.1), trace=TRACE),
-    Settlement(receipt=make_receipt(), last_verdict=make_verdict()),
+    Judgement(verdict=make_verdict(), evidence_digest=DIGEST),
+    Settlement(receipt=make_receipt(), judgement=Judgement(verdict=make_verdict(), evidence_digest=None)),
 )
 
 

@@ -77,7 +77,7 @@ def test_a_run_id_serves_one_request(treasury):
 def test_what_a_caller_writes_into_a_stages_key_is_dropped(treasury):
     graph = build_graph(treasury.dependencies)
     executed = graph.invoke(as_json(treasury, "run-1"))
-    forged = {key: executed[key] for key in ("proposal", "simulated", "verdict", "settlement", "outcome")}
+    forged = {key: executed[key] for key in ("proposal", "simulated", "judgement", "settlement", "outcome")}
     treasury.dependencies.trading_state.write(TradingState.HALTED, by="test", reason="test", at=NOW)
 
     final = graph.invoke({**as_json(treasury, "run-2"), **forged})

@@ -17,8 +17,8 @@ from domain.units import value_usd
 from domain.verdict import Approval, ApprovalStatus, Evidence, TradingState, Verdict
 from graph.dependencies import Dependencies, Mode
 from graph.evidence import gather_evidence, reparse_plan, simulate_book
+from graph.judgement import judge
 from graph.state import State
-from guards import check
 from guards.budgets import measure_spending
 from guards.certificate import issue_certificate
 
@@ -36,14 +36,15 @@ def execute(state: State, dependencies: Dependencies) -> State:
     evidence = gather_evidence(
         state, dependencies, book=simulate_book(state, dependencies), approval=_consent(state, dependencies)
     )
-    verdict = check(evidence)
+    judgement = judge(evidence, dependencies)
+    verdict = judgement.verdict
     if not verdict.is_pass or verdict.needs_approval:
         dependencies.budgets.release(digest)
-        return State(settlement=Settlement(last_verdict=verdict))
+        return State(settlement=Settlement(judgement=judgement))
     if dependencies.mode is Mode.SHADOW:
-        return State(settlement=Settlement(last_verdict=verdict, is_shadow=True))
+        return State(settlement=Settlement(judgement=judgement, is_shadow=True))
     receipt = _settle(evidence, verdict, dependencies)
-    return State(settlement=_settled(receipt, state, dependencies))
+    return State(settlement=_settled(receipt, state, dependencies).model_copy(update={"judgement": judgement}))
 
 
 @contextmanager

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from graph.dependencies import Dependencies
 from graph.evidence import gather_evidence
+from graph.judgement import judge
 from graph.state import State
-from guards import check
 
 
 def guard(state: State, dependencies: Dependencies) -> State:
-    """Write `verdict`."""
+    """Write `judgement`."""
     evidence = gather_evidence(state, dependencies, book=state["simulated"], approval=None)
-    return State(verdict=check(evidence))
+    return State(judgement=judge(evidence, dependencies))
