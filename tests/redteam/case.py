@@ -148,14 +148,17 @@ class Case:
     """Questions of one chat, in order, before the run."""
     world: tuple[WorldChange, ...] = ()
     runs: int = 1
-    """How many runs in a row on one chain: sleepers and salami."""
+    """How many runs in a row on one chain: sleepers and salami. Each change of the world then comes before a run of
+    its own, the last one before the last run."""
     needs_approval: bool = False
     """The policy's threshold is low, so that the run waits for a human."""
     answer: str = ""
     """What a deceived or forging party does while it waits: '' nobody answers, `approve`, `deny`, `wrong-role`,
     `own` (the proposer), `other-digest`, `late`, `twice`."""
+    forgery: str = ""
+    """A batch of tests.redteam.forgeries: somebody who can write checkpoints puts it into the waiting run."""
     tags: tuple[str, ...] = field(default=())
 
     @property
     def is_text_only(self) -> bool:
-        return not (self.world or self.replies or Place.MODEL_REPLY in self.places or Place.RPC in self.places)
+        return not (self.world or self.replies or self.forgery or {Place.MODEL_REPLY, Place.RPC} & set(self.places))
