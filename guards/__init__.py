@@ -9,7 +9,7 @@ from domain.digest import GENESIS
 from domain.errors import AutofiError
 from domain.verdict import Evidence, Verdict
 from guards.allowlist import check_allowlist
-from guards.alternatives import NOTHING, largest_feasible
+from guards.alternatives import largest_feasible, nothing_feasible
 from guards.approval import REQUIRED, check_approval
 from guards.asymmetry import is_exit
 from guards.binding import batch_digest, check_binding, policy_digest
@@ -92,7 +92,7 @@ def _answer(case: Case, rows: Sequence[Row], *, way_out: bool) -> Verdict:
     """The only place where rows become text."""
     findings = [finding_of(row) for row in rows]
     denied = [row for row in rows if not row.passed]
-    feasible = largest_feasible(case, denied) if denied else NOTHING
+    feasible = _attempt(lambda known: largest_feasible(known, denied), case) or nothing_feasible(denied)
     denials = [
         {name: finding[name] for name in DENIAL_FIELDS} | {"feasible_bps": bps}
         for finding, bps in zip((f for f in findings if not f["passed"]), feasible.bps, strict=True)

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from domain.market import Strategy
+from domain.policy import ExposureLimits
 from domain.units import EXACT, divide
 from guards.case import Case
-from guards.finding import Row, Ruler
+from guards.finding import Quantity, Row, Ruler
 from guards.measures import Worth, entered_strategies, holdings_after, moved_usd, nav_after, nav_before
 
 RULER = Ruler("exposure")
+Values = defaultdict[str, defaultdict[str, Decimal]]
 
 
 def check_exposure(case: Case) -> tuple[Row, ...]:
@@ -21,9 +23,19 @@ def check_exposure(case: Case) -> tuple[Row, ...]:
 
 def _check_shares(case: Case) -> Iterator[Row]:
     limits, reserve = case.evidence.policy.exposure, case.evidence.catalog.reserve_token
-    nav = nav_after(case)
-    values = _values_by_subject(case)
-    families = (
+    nav, values = nav_after(case), values_of(holdings_after(case), case)
+    for code, limit in share_limits(limits):
+        for subject, value in sorted(values[code].items()):
+            yield RULER.at_most(code, subject, observed=_share(value, nav), limit=limit, unit="of value")
+    cash = values["reserve_share"][reserve]
+    yield RULER.at_least(
+        "reserve_share", reserve, observed=_share(cash, nav), limit=limits.min_reserve_share, unit="of value"
+    )
+
+
+def share_limits(limits: ExposureLimits) -> tuple[tuple[str, Quantity | str], ...]:
+    """The most that one subject of each family may have; the reserve's least stands apart."""
+    return (
         ("strategy_share", limits.max_strategy_share),
         ("protocol_share", limits.max_protocol_share),
         ("token_share", limits.max_token_share),
@@ -33,19 +45,12 @@ def _check_shares(case: Case) -> Iterator[Row]:
         ("collateral_share", limits.max_collateral_share),
         ("factor_share", limits.max_factor_share),
     )
-    for code, limit in families:
-        for subject, value in sorted(values[code].items()):
-            yield RULER.at_most(code, subject, observed=_share(value, nav), limit=limit, unit="of value")
-    cash = values["reserve_share"].get(reserve, Decimal(0))
-    yield RULER.at_least(
-        "reserve_share", reserve, observed=_share(cash, nav), limit=limits.min_reserve_share, unit="of value"
-    )
 
 
-def _values_by_subject(case: Case) -> dict[str, dict[str, Decimal]]:
+def values_of(holdings: Iterable[Worth], case: Case) -> Values:
     """USD per code and subject; every holding counts in each of its families. An unpriced one makes NAV unknown."""
-    values: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for holding in holdings_after(case):
+    values: Values = defaultdict(lambda: defaultdict(Decimal))
+    for holding in holdings:
         for code, subject in _subjects(holding, case):
             values[code][subject] = EXACT.add(values[code][subject], holding.value_usd or Decimal(0))
     return values

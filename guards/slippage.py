@@ -11,7 +11,7 @@ from guards.actions import Action
 from guards.asymmetry import is_exit
 from guards.case import Case
 from guards.deltas import delta_of
-from guards.finding import Row, Ruler
+from guards.finding import Quantity, Row, Ruler
 from guards.measures import oracle_value, slippage_usd, swaps
 
 RULER = Ruler("slippage")
@@ -46,13 +46,19 @@ def _check_trade(swap: Action, case: Case) -> Row:
 
 
 def _check_windows(case: Case) -> Iterator[Row]:
-    limits, used, ours = case.evidence.policy.slippage, case.evidence.budget, slippage_usd(case)
-    for code, subject, spent, limit in (
+    ours = slippage_usd(case)
+    for code, subject, used, limit in windows(case):
+        total = None if ours is None else EXACT.add(used, ours)
+        yield RULER.at_most(code, subject, observed=total, limit=limit, unit="usd")
+
+
+def windows(case: Case) -> tuple[tuple[str, str, Decimal, Quantity | str], ...]:
+    """What each rolling window has used, against the most that it may have."""
+    limits, used = case.evidence.policy.slippage, case.evidence.budget
+    return (
         ("day_slippage", "24 hours", used.slippage_day_usd, limits.max_day_slippage_usd),
         ("week_slippage", "7 days", used.slippage_week_usd, limits.max_week_slippage_usd),
-    ):
-        total = None if ours is None else EXACT.add(spent, ours)
-        yield RULER.at_most(code, subject, observed=total, limit=limit, unit="usd")
+    )
 
 
 def _check_emergency_floor(case: Case) -> Iterator[Row]:

@@ -1,0 +1,125 @@
+"""The part of a denied batch that a denial names passes its limit, and one basis point more does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.plan import Move, MoveKind
+from domain.policy import Policy
+from domain.portfolio import Portfolio
+from domain.risk import RiskReport, StressLoss
+from domain.stress import StressFamily
+from domain.units import BPS_PER_ONE
+from domain.verdict import Denial, Economics, Evidence, Verdict
+from guards import check
+from tests.builders import make_catalog, make_portfolio, make_snapshot
+from tests.builders_evidence import (
+    DAI,
+    USDC,
+    deposit,
+    make_budget,
+    make_evidence,
+    make_limits,
+    make_report,
+    make_stress,
+    rows_of,
+    supply,
+    swap,
+    withdraw,
+)
+from tools.stress import stress_losses
+
+CATALOG = make_catalog()
+BEFORE = make_portfolio(cash={"usdc": 800_000 * USDC, "dai": 300_000 * DAI}, positions={"aave-usdx": 100_000 * DAI})
+EXACT_GUARDS = {"exposure", "budgets", "slippage"}
+HAIRCUT_BPS = 6
+hundreds = st.integers(1, 2_000)
+"""Of whole tokens: so large that every basis point of them is a whole number of base units."""
+
+
+def part_of(moves: Sequence[Move], bps: int) -> list[Move]:
+    return [
+        move.model_copy(
+            update={
+                "amount_in": move.amount_in * bps // BPS_PER_ONE,
+                "minimum_out": move.minimum_out * bps // BPS_PER_ONE,
+            }
+        )
+        for move in moves
+    ]
+
+
+def judge(moves: Sequence[Move], bps: int = BPS_PER_ONE, **parts: object) -> Evidence:
+    return make_evidence(part_of(moves, bps), before=parts.pop("before", BEFORE), haircut_bps=HAIRCUT_BPS, **parts)
+
+
+def passes(denial: Denial, guard: str, evidence: Evidence) -> bool:
+    return all(
+        row.passed for row in rows_of(guard, evidence) if (row.code, row.subject) == (denial.code, denial.subject)
+    )
+
+
+def guard_of(denial: Denial, verdict: Verdict) -> str:
+    return next(row.guard for row in verdict.findings if (row.code, row.subject) == (denial.code, denial.subject))
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[Move, ...]:
+    choices = {
+        "supply": lambda n: supply(100 * n),
+        "deposit": lambda n: deposit(100 * n * DAI),
+        "withdraw": lambda n: withdraw("aave-usdx", "usdx", min(n, 1_000) * 100 * DAI),
+        "buy": lambda n: swap("usdc", "dai", 100 * n * USDC, n * 100 * DAI * 996 // 1000),
+        "sell": lambda n: swap("dai", "usdc", min(n, 400) * 100 * DAI, min(n, 400) * 100 * USDC * 997 // 1000),
+    }
+    picked = draw(st.lists(st.sampled_from(sorted(choices)), min_size=1, max_size=3, unique=True))
+    order = sorted(picked, key=["withdraw", "sell", "buy", "supply", "deposit"].index)
+    return tuple(choices[name](draw(hundreds)) for name in order)
+
+
+shares = st.integers(0, 1_000).map(lambda n: Decimal(n) / 1000)
+dollars = st.integers(0, 300_000)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    keys = ["strategy", "protocol", "token", "chain", "issuer", "oracle", "collateral", "factor"]
+    caps = {f"max_{key}_share": draw(shares) for key in draw(st.sets(st.sampled_from(keys)))}
+    pools = {f"max_pool_{kind}_share": draw(shares) / 10 for kind in ("supplied", "withdrawable")}
+    turnover = {f"max_{window}_turnover_share": draw(shares) for window in ("run", "day")}
+    budget = {f"max_{window}_value_usd": draw(dollars) for window in ("transaction", "day", "week")}
+    losses = {f"max_{window}_loss_usd": draw(st.integers(0, 300)) for window in ("day", "week")}
+    slippage = {f"max_{window}_slippage_usd": draw(st.integers(0, 1_500)) for window in ("day", "week")}
+    return make_limits(
+        exposure={**caps, **pools, **turnover, "min_reserve_share": draw(shares)},
+        budgets={**budget, **losses},
+        slippage=slippage,
+    )
+
+
+@settings(max_examples=80, deadline=None)
+@given(batches(), policies())
+def test_the_part_named_passes_and_one_basis_point_more_does_not(moves: tuple[Move, ...], policy: Policy) -> None:
+    verdict = check(judge(moves, policy=policy))
+
+    for denial in verdict.denials:
+        guard = guard_of(denial, verdict)
+        if guard in EXACT_GUARDS and denial.feasible_bps is not None:
+            assert passes(denial, guard, judge(moves, denial.feasible_bps, policy=policy))
+            assert not passes(denial, guard, judge(moves, denial.feasible_bps + 1, policy=policy))
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches(), policies())
+def test_where_a_straight_limit_names_no_part_the_smallest_fails_too(moves: tuple[Move, ...], policy: Policy) -> None:
+    verdict = check(judge(moves, policy=policy))
+
+    for denial in verdict.denials:
+        guard = guard_of(denial, verdict)
+        if guard in EXACT_GUARDS and denial.feasible_bps is None:
+            assert not passes(denial, guard, judge(moves, 1, policy=policy))
