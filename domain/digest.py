@@ -18,21 +18,31 @@ def canonical_json(value: object) -> bytes:
 
     Integers at or above 2^53 must arrive as strings (Uint256 does that): other languages' readers would round them.
     """
-    return json.dumps(
-        _normalized(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-    ).encode()
+    plain = _plain(value)
+    _require_safe_integers(plain)
+    return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _normalized(value: object) -> object:
+def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
-        return _normalized(value.model_dump(mode="json"))
+        return value.model_dump(mode="json")
     if isinstance(value, Mapping):
-        return {str(key): _normalized(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_normalized(item) for item in value]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= JSON_SAFE_INTEGER:
-        raise ValueError(f"integer {value} is above 2^53 and must be a decimal string")
+        return [_plain(item) for item in value]
     return value
+
+
+def _require_safe_integers(plain: object) -> None:
+    pending = [plain]
+    while pending:
+        item = pending.pop()
+        if type(item) is dict:
+            pending.extend(item.values())
+        elif type(item) is list:
+            pending.extend(item)
+        elif isinstance(item, int) and abs(item) >= JSON_SAFE_INTEGER:
+            raise ValueError(f"integer {item} is above 2^53 and must be a decimal string")
 
 
 def sha256_hex(payload: bytes) -> str:

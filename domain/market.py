@@ -202,8 +202,10 @@ class MarketSnapshot(Value):
 
     @cached_property
     def _prices_by_token(self) -> dict[str, tuple[PriceObservation, ...]]:
-        tokens = {price.token for price in self.prices}
-        return {token: tuple(p for p in self.prices if p.token == token) for token in tokens}
+        grouped: dict[str, list[PriceObservation]] = {}
+        for price in self.prices:
+            grouped.setdefault(price.token, []).append(price)
+        return {token: tuple(prices) for token, prices in grouped.items()}
 
     @cached_property
     def _rates_by_strategy(self) -> dict[str, RateObservation]:

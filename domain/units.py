@@ -55,19 +55,19 @@ def _parse_int256(raw: object) -> int:
 
 
 def _parse_integer(raw: object, text_form: re.Pattern[str]) -> int:
-    if type(raw) is int:  # bool is an int subclass and must not pass
-        return raw
     if isinstance(raw, str) and text_form.fullmatch(raw):
         return int(raw)
+    if type(raw) is int:  # bool is an int subclass and must not pass
+        return raw
     raise ValueError(f"must be an integer or its decimal string, got {type(raw).__name__} {raw!r:.80}")
 
 
 def _parse_decimal(raw: object) -> Decimal:
+    if isinstance(raw, str) and _DECIMAL_TEXT.fullmatch(raw):
+        return Decimal(raw)
     if isinstance(raw, Decimal) and raw.is_finite():
         return raw
     if type(raw) is int:
-        return Decimal(raw)
-    if isinstance(raw, str) and _DECIMAL_TEXT.fullmatch(raw):
         return Decimal(raw)
     raise ValueError(f"must be a finite decimal number as text or integer, got {type(raw).__name__} {raw!r:.80}")
 
@@ -101,11 +101,11 @@ Ratio = Annotated[float, Field(allow_inf_nan=False)]
 """A finite float: rates, statistics. Never an amount."""
 Decimals = Annotated[int, Field(ge=0, le=MAX_DECIMALS)]
 
-Address = Annotated[str, BeforeValidator(_lower_hex), Field(pattern=r"^0x[0-9a-f]{40}$")]
+Address = Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$"), BeforeValidator(_lower_hex)]
 """Lower case; the EIP-55 checksum form exists only at the web3 edge and on screen."""
-HexData = Annotated[str, BeforeValidator(_lower_hex), Field(pattern=r"^0x([0-9a-f]{2})*$", max_length=262_146)]
-Selector = Annotated[str, BeforeValidator(_lower_hex), Field(pattern=r"^0x[0-9a-f]{8}$")]
-Hash32 = Annotated[str, BeforeValidator(_lower_hex), Field(pattern=r"^0x[0-9a-f]{64}$")]
+HexData = Annotated[str, Field(pattern=r"^0x([0-9a-f]{2})*$", max_length=262_146), BeforeValidator(_lower_hex)]
+Selector = Annotated[str, Field(pattern=r"^0x[0-9a-f]{8}$"), BeforeValidator(_lower_hex)]
+Hash32 = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$"), BeforeValidator(_lower_hex)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """sha256 in hex, without 0x."""
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")]
@@ -113,7 +113,7 @@ RunId = NewType("RunId", str)
 
 
 def _to_utc(moment: AwareDatetime) -> AwareDatetime:
-    if moment.utcoffset() is None or moment.utcoffset().total_seconds() != 0:  # type: ignore[union-attr]  # aware
+    if moment.utcoffset():
         raise ValueError(f"must be in UTC, got offset {moment.utcoffset()}")
     return moment
 

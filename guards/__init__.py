@@ -17,7 +17,7 @@ from guards.budgets import check_budgets
 from guards.case import Case
 from guards.economics import check_economics
 from guards.exposure import check_exposure
-from guards.finding import Row, Ruler, finding_of
+from guards.finding import Row, Ruler, findings_of
 from guards.freshness import check_freshness
 from guards.protocol import check_protocol
 from guards.risk import check_risk
@@ -89,8 +89,7 @@ def _waive(row: Row) -> Row:
 
 
 def _answer(case: Case, rows: Sequence[Row], *, way_out: bool) -> Verdict:
-    """The only place where rows become text."""
-    findings = [finding_of(row) for row in rows]
+    findings = findings_of(rows)
     denied = [row for row in rows if not row.passed]
     feasible = _attempt(lambda known: largest_feasible(known, denied), case) or nothing_feasible(denied)
     denials = [
@@ -113,7 +112,7 @@ def _answer(case: Case, rows: Sequence[Row], *, way_out: bool) -> Verdict:
 
 def _refuse(row: Row) -> Verdict:
     """About what is no evidence: one denial, no privilege, and the digest of nothing, which no certificate names."""
-    finding = finding_of(row)
+    (finding,) = findings_of((row,))
     return Verdict.model_validate(
         {
             "batch_digest": GENESIS,

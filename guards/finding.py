@@ -5,20 +5,22 @@ Unknown or missing on either side fails: only the policy's word `unlimited` lets
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal, localcontext
 from enum import Enum
 from typing import Final, NamedTuple
 
 from domain.policy import is_unlimited
-from domain.units import EXACT, decimal_text
+from domain.units import EXACT
 
 UNKNOWN: Final = "unknown"
 FACT: Final = "fact"
 """The unit of rows that are true or not; for programs and tables, never for sentences."""
 MAX_TEXT: Final = 120
 MAX_UNIT: Final = 24
-SHOWN: Final = Decimal("1e-8")
+MAX_DIGITS: Final = 100
+SHORT: Final = 10**MAX_DIGITS
 Quantity = Decimal | int
 
 
@@ -46,8 +48,10 @@ class Row(NamedTuple):
     @property
     def headroom(self) -> Decimal | None:
         """What is left up to the limit; None for a fact and wherever either side is no number."""
-        observed, limit = exact(self.observed), exact(self.limit)
-        if self.sense is Sense.FACT or observed is None or limit is None:
+        if self.sense is Sense.FACT:
+            return None
+        observed, limit = number(self.observed), number(self.limit)
+        if observed is None or limit is None:
             return None
         return EXACT.subtract(limit, observed) if self.sense is Sense.AT_MOST else EXACT.subtract(observed, limit)
 
@@ -103,28 +107,44 @@ def measured(value: float | None) -> Decimal | None:
 
 def text(value: Quantity | str | None) -> str:
     """Plain notation, at most eight places; money and shares need no more to be read."""
+    with localcontext(EXACT):
+        return _text(value)
+
+
+def _text(value: Quantity | str | None) -> str:
     if isinstance(value, str):
         return value[:MAX_TEXT]
-    known = exact(value)
-    if known is None:
-        return UNKNOWN
-    if known.adjusted() >= MAX_TEXT:
-        return format(known, ".8e")  # beyond every amount there is; in full it would not fit
-    shown = decimal_text(known.quantize(SHOWN, ROUND_HALF_EVEN, EXACT))
-    return shown.rstrip("0").rstrip(".")
+    if type(value) is Decimal and value.is_finite():
+        return _plain(value)
+    if type(value) is int:
+        return str(value) if -SHORT < value < SHORT else _plain(Decimal(value))
+    return UNKNOWN
 
 
-def finding_of(row: Row) -> dict[str, object]:
-    """The fields of a domain Finding."""
-    headroom = row.headroom
+def _plain(value: Decimal) -> str:
+    """Rounds as the current context says: half to even in EXACT."""
+    if value.adjusted() >= MAX_DIGITS:
+        return format(value, ".8e")  # beyond every amount there is; in full it would not fit
+    return format(value, ".8f").rstrip("0").rstrip(".")
+
+
+def findings_of(rows: Iterable[Row]) -> list[dict[str, object]]:
+    """The fields of domain Findings: the only place where rows become text."""
+    with localcontext(EXACT):
+        return [_finding_of(row) for row in rows]
+
+
+def _finding_of(row: Row) -> dict[str, object]:
+    guard, code, subject, _, observed, limit, unit, passed, waived = row
+    room = row.headroom
     return {
-        "guard": row.guard,
-        "code": row.code,
-        "subject": row.subject[:MAX_TEXT],
-        "limit": text(row.limit),
-        "observed": text(row.observed),
-        "unit": row.unit[:MAX_UNIT],
-        "headroom": None if headroom is None else text(headroom),
-        "passed": row.passed,
-        "waived": row.waived,
+        "guard": guard,
+        "code": code,
+        "subject": subject[:MAX_TEXT],
+        "limit": _text(limit),
+        "observed": _text(observed),
+        "unit": unit[:MAX_UNIT],
+        "headroom": None if room is None else _plain(room),
+        "passed": passed,
+        "waived": waived,
     }

@@ -21,7 +21,7 @@ from domain.verdict import Approval, ApprovalStatus, BudgetState, Economics, Evi
 from guards import GUARDS
 from guards.case import Case
 from guards.decode import decode_batch
-from guards.finding import finding_of
+from guards.finding import findings_of
 from tests.builders import ACCOUNT, CHAIN_ID, NOW, make_catalog, make_policy, make_portfolio, make_snapshot
 from tools.transactions.batch import build_plan
 
@@ -374,7 +374,7 @@ def exit_moves() -> tuple[Move, ...]:
 
 def rows_of(guard: str, evidence: Evidence) -> tuple[Finding, ...]:
     """One guard's rows as the verdict would show them."""
-    return tuple(Finding.model_validate(finding_of(row)) for row in GUARDS[guard](Case(evidence)))
+    return tuple(Finding.model_validate(row) for row in findings_of(GUARDS[guard](Case(evidence))))
 
 
 def codes(rows: Sequence[object]) -> set[str]:
