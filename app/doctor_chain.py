@@ -68,7 +68,7 @@ def _admit(settings: Settings) -> _Patient:
 def _see_contracts(patient: _Patient) -> str:
     catalog = patient.catalog
     named = {
-        **catalog.contracts.model_dump(),
+        **catalog.contracts.model_dump(exclude_none=True),
         **{f"token {token.id}": token.address for token in catalog.tokens},
         **{f"feed of {token.id}": token.feed for token in catalog.tokens},
         **{f"strategy {strategy.id}": strategy.contract for strategy in catalog.strategies},

@@ -11,6 +11,8 @@ from domain.units import Slug, Usd, UtcDatetime, Value
 from domain.verdict import BudgetState, TradingState
 
 MAX_TEXT: Final = 120
+FACT: Final = "fact"
+"""The unit of what is true or not; never in a sentence."""
 _STRICTNESS: Final = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 
 
@@ -29,7 +31,8 @@ class Trip(Value):
     unit: str = Field(max_length=24)
 
     def sentence(self) -> str:
-        return f"{self.code} of {self.subject}: {self.observed} {self.unit} observed, limit {self.limit}"
+        unit = "" if self.unit == FACT else f" {self.unit}"
+        return f"{self.code} of {self.subject}: {self.observed}{unit}, limit {self.limit}"
 
 
 class Valuation(Value):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from domain.breakers import MAX_TEXT, BreakerReadings, Trip
+from domain.breakers import FACT, MAX_TEXT, BreakerReadings, Trip
 from domain.errors import AutofiError
 from domain.portfolio import Portfolio
 from domain.verdict import TradingState
 from graph.dependencies import Dependencies
 from guards.breakers import judge_breakers, read_streak
-from guards.finding import FACT
 
 SHORTEST_LOOK_BACK: Final = 1
 """The newest run is always read: a guard that failed inside it halts."""

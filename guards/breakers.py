@@ -7,12 +7,12 @@ from decimal import Decimal
 from itertools import takewhile
 from typing import Final
 
-from domain.breakers import MAX_TEXT, BreakerReadings, Streak, Trip, Valuation
+from domain.breakers import FACT, MAX_TEXT, BreakerReadings, Streak, Trip, Valuation
 from domain.policy import Policy
 from domain.run import RunRecord, RunStatus
 from domain.units import EXACT, divide
 from domain.verdict import BudgetState, TradingState
-from guards.finding import FACT, Row, Ruler, exact, text
+from guards.finding import Row, Ruler, exact, text
 
 RULER: Final = Ruler("breakers")
 GUARD_FAULT: Final = "guard_fault"

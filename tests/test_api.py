@@ -20,12 +20,14 @@ from app.policy_in_force import PolicyInForce
 from app.settings import Settings
 from app.stores import Stores
 from app.wiring import Application
+from domain.breakers import Trip
 from domain.errors import ChainUnavailable, ConfigurationInvalid, InvariantBroken, Unavailable
 from domain.run import RunStatus
 from domain.verdict import TradingState
 from memory.execution_journal import SqlExecutionJournal
 from memory.observations import SqlObservationStore
 from memory.policies import SqlPolicyStore
+from tests.builders import NOW
 from tests.builders_evidence import make_limits
 from tests.fakes import Treasury
 from tests.repository import ROOT
@@ -279,6 +281,46 @@ def test_halt_and_resume_write_who_and_why(client: TestClient, treasury: Treasur
     assert treasury.dependencies.trading_state.read() is TradingState.REDUCING
 
 
+def test_a_breaker_shows_in_the_status_with_what_tripped(client: TestClient, treasury: Treasury) -> None:
+    trip = Trip(
+        code="day_drawdown",
+        state=TradingState.REDUCING,
+        subject="24 hours",
+        limit="0.03",
+        observed="0.04",
+        unit="of value",
+    )
+    treasury.dependencies.trading_state.tighten([trip], at=NOW)
+
+    change = client.get("/v1/status").json()["trading_state_change"]
+
+    assert (change["state"], change["by"]) == ("reducing", "system")
+    assert change["reason"] == "day_drawdown of 24 hours: 0.04 of value, limit 0.03"
+    assert [trip["code"] for trip in change["trips"]] == ["day_drawdown"]
+
+
+def test_incidents_are_opened_listed_and_closed(client: TestClient) -> None:
+    said = {"reason": "exploit rumoured", "by": "alice"}
+    opened = client.post("/v1/incidents", json={"protocol": "aave-v3", **said}).json()
+    listed = client.get("/v1/incidents").json()
+    in_status = client.get("/v1/status").json()["incidents"]
+    closed = client.post("/v1/incidents/aave-v3/close", json={"reason": "denied", "by": "carol"})
+
+    assert (opened["protocol"], opened["opened_by"]) == ("aave-v3", "alice")
+    assert listed == in_status == [opened]
+    assert closed.json() == opened
+    assert client.get("/v1/incidents").json() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/v1/incidents", {"protocol": "aave-v2"}), ("/v1/incidents/aave-v3/close", {})]
+)
+def test_an_incident_of_nothing_is_not_found(client: TestClient, path: str, body: dict) -> None:
+    response = client.post(path, json={"reason": "why", "by": "alice", **body})
+
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_subject")
+
+
 def test_chat_streams_stages_tools_and_tokens_then_the_answer(client: TestClient) -> None:
     events = events_of(client.post("/v1/chat", json={"question": "what are the limits on exposure?"}))
 
@@ -314,6 +356,7 @@ def test_chat_proposes_a_run_and_starts_none(client: TestClient) -> None:
         ("POST", "/v1/runs", {"workflow": "optimize", "amount": "1"}),
         ("POST", "/v1/halt", {"reason": "", "by": "alice"}),
         ("POST", "/v1/halt", {"reason": "why", "by": "Alice; DROP"}),
+        ("POST", "/v1/incidents", {"protocol": "Aave; DROP", "reason": "why", "by": "alice"}),
         ("POST", "/v1/chat", {"question": "x" * 2001}),
         ("POST", "/v1/approvals/zz", {"decision": "approve", "answered_by": "alice"}),
         ("POST", "/v1/approvals/" + "ab" * 32, {"decision": "maybe", "answered_by": "alice"}),
