@@ -1,0 +1,70 @@
+"""Evidence as it had been, had the same batch been planned under another policy.
+
+Every digest that agreed before agrees again, so that only the limits make a difference.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from domain.plan import RebalancePlan
+from domain.policy import Policy
+from domain.transaction import SimulationReport
+from domain.verdict import Approval, Evidence
+
+
+def under_policy(evidence: Evidence, policy: Policy) -> Evidence:
+    """What did not agree before still does not: a forged digest is no better under another policy."""
+    plan = _replan(evidence.plan, evidence.policy, policy)
+    return evidence.model_copy(
+        update={
+            "policy": policy,
+            "plan": plan,
+            "simulation": _rebind_simulation(evidence.simulation, evidence.plan, plan),
+            "approval": _rebind_approval(evidence.approval, evidence.plan, plan),
+        }
+    )
+
+
+def _replan(plan: RebalancePlan, old: Policy, new: Policy) -> RebalancePlan:
+    """A plan lives as long as its policy lets an approval wait."""
+    longer_seconds = new.approval.expiry_seconds - old.approval.expiry_seconds
+    named = new.digest() if plan.policy_digest == old.digest() else plan.policy_digest
+    return plan.model_copy(
+        update={"policy_digest": named, "expires_at": plan.expires_at + timedelta(seconds=longer_seconds)}
+    )
+
+
+def _rebind_simulation(report: SimulationReport, old: RebalancePlan, new: RebalancePlan) -> SimulationReport:
+    if report.batch_digest != old.batch_digest():
+        return report
+    return report.model_copy(update={"batch_digest": new.batch_digest()})
+
+
+def _rebind_approval(approval: Approval | None, old: RebalancePlan, new: RebalancePlan) -> Approval | None:
+    """An answer may not outlive its plan, and ends with it where it did before."""
+    if approval is None or approval.batch_digest != old.batch_digest():
+        return approval
+    expires_at = new.expires_at if approval.expires_at == old.expires_at else min(approval.expires_at, new.expires_at)
+    return approval.model_copy(update={"batch_digest": new.batch_digest(), "expires_at": expires_at})
+
+
+def unmeasured(evidence: Evidence, policy: Policy) -> str | None:
+    """Why this evidence says too little about that policy, for a person; None where every limit can be judged."""
+    measured, asked = evidence.policy, policy
+    if measured.risk.horizon_days != asked.risk.horizon_days:
+        return (
+            f"its tails were measured over {measured.risk.horizon_days} days and not over {asked.risk.horizon_days}: "
+            "VaR and CVaR are unknown, which denies"
+        )
+    if measured.stress.utilization_days != asked.stress.utilization_days:
+        return (
+            f"its stress losses were measured for {measured.stress.utilization_days} days of full utilization "
+            f"and not for {asked.stress.utilization_days}"
+        )
+    if measured.economics.horizon_days != asked.economics.horizon_days:
+        return (
+            f"its gain was measured over {measured.economics.horizon_days} days "
+            f"and not over {asked.economics.horizon_days}"
+        )
+    return None
