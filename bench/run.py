@@ -18,6 +18,7 @@ def main() -> None:
     # Imported only now: numerical libraries read their number of threads when they are loaded.
     from bench.decision import decision_figures
     from bench.figures import write_figures
+    from bench.guards import guard_figures
     from bench.overhead import overhead_figures
     from bench.processes import process_figures
 
@@ -25,6 +26,7 @@ def main() -> None:
         figures = [
             *decision_figures(Path(folder) / "decision"),
             *overhead_figures(),
+            *guard_figures(),
             *process_figures(Path(folder) / "demo"),
         ]
     write_figures(TARGET, figures)
