@@ -1,0 +1,114 @@
+"""Every attack there is to play: the written cases, forged plans, and the strings of a data folder where one is."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.redteam.arena import Stage
+from tests.redteam.attack import Attack
+from tests.redteam.case import Case, Family, Place
+from tests.redteam.cases import CASES
+from tests.redteam.forgeries import FORGERIES
+from tests.repository import ROOT
+
+DATA = "AUTOFI_DATA"
+BESIDE = ROOT.parent / "shared" / "data"
+INJECTIONS = Path("injection") / "injection.parquet"
+INJECTION_PLACES = (Place.TOKEN_SYMBOL, Place.NEWS, Place.PROTOCOL_METADATA)
+HARMLESS_KIND = "benign_carrier"
+
+
+class Assignment(NamedTuple):
+    """One attack and what the treasury holds when it begins."""
+
+    attack: Attack
+    stage: Stage
+
+
+class Injections(NamedTuple):
+    """Strings that others collected, or why there are none."""
+
+    cases: tuple[Case, ...]
+    absence: str = ""
+
+
+def forged_cases() -> tuple[Case, ...]:
+    """Somebody writes into the checkpoint of a waiting run; a deceived approver says yes, or nobody does."""
+    return tuple(
+        Case(
+            id=f"{Family.MEMORY_POISONING}-forged-{forgery.name}{'-approved' if answer else ''}",
+            family=Family.MEMORY_POISONING,
+            places=(Place.MEMORY,),
+            needs_approval=True,
+            answer=answer,
+            forgery=forgery.name,
+        )
+        for forgery in FORGERIES
+        for answer in ("", "approve")
+    )
+
+
+def data_folder() -> Path:
+    """Named by AUTOFI_DATA, else shared/data beside the repository."""
+    named = os.environ.get(DATA)
+    return Path(named) if named else BESIDE
+
+
+def read_injections(folder: Path) -> Injections:
+    """Each string at three places; carriers without an attack in them are read, too: they must change nothing."""
+    file = folder / INJECTIONS
+    if not file.is_file():
+        return Injections((), f"{file.name} is not there: set {DATA} to a folder that holds {INJECTIONS}")
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(file)
+    except ImportError:
+        return Injections((), f"{file.name} needs pyarrow to be read: pip install pyarrow")
+    return Injections(
+        tuple(
+            Case(
+                id=f"{Family.TOOL_INJECTION}-collected-{number:03}",
+                family=Family.TOOL_INJECTION,
+                text=str(text),
+                places=INJECTION_PLACES,
+                tags=(str(kind), str(source)),
+            )
+            for number, (text, kind, source) in enumerate(
+                zip(table["text"], table["kind"], table["source"], strict=True)
+            )
+        )
+    )
+
+
+def long_form(cases: Sequence[Case]) -> list[Assignment]:
+    """Every case at every place of its own; the two books in turn."""
+    attacks = [Attack(case, (place,)) for case in cases for place in dict.fromkeys(case.places)]
+    stages = tuple(Stage)
+    return [Assignment(attack, stages[index % len(stages)]) for index, attack in enumerate(attacks)]
+
+
+def short_form(cases: Sequence[Case], *, per_family: int, seed: int) -> list[Assignment]:
+    """A sample of each family, each case at all its places at once, families in turn."""
+    dice = random.Random(seed)
+    by_family: dict[Family, list[Case]] = defaultdict(list)
+    for case in cases:
+        by_family[case.family].append(case)
+    samples = [dice.sample(family, min(per_family, len(family))) for family in by_family.values()]
+    attacks = [Attack(case, case.places) for case in _in_turn(samples)]
+    stages = tuple(Stage)
+    return [Assignment(attack, stages[index // len(by_family) % 2]) for index, attack in enumerate(attacks)]
+
+
+def _in_turn(samples: Sequence[Sequence[Case]]) -> Iterator[Case]:
+    return (case for row in zip_longest(*samples) for case in row if case is not None)
+
+
+def all_cases(injections: Injections) -> tuple[Case, ...]:
+    return (*CASES, *forged_cases(), *injections.cases)

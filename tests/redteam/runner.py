@@ -1,0 +1,72 @@
+"""`python -m tests.redteam.runner --short | --long`: attacks the product, prints counts, exits 1 on any violation."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.run import settle_environment
+from tests.redteam.case import Family
+
+TARGET = Path("build/redteam.json")
+SHORT_PER_FAMILY = 12
+SHORT_SECONDS = 85.0
+"""Of the short form's three minutes, of which fuzzing and mutants have the rest."""
+LONG_SECONDS = 6 * 3_600.0
+SEED = 20_261_122
+WORKERS = 2
+PROGRESS_SECONDS = 10.0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.redteam.runner", description=__doc__)
+    form = parser.add_mutually_exclusive_group(required=True)
+    form.add_argument("--short", action="store_true", help="a sample of every family, for CI")
+    form.add_argument("--long", action="store_true", help="every case at every place")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the short form's sample")
+    parser.add_argument("--family", choices=[*Family], action="append", help="only this family; may be repeated")
+    parser.add_argument("--case", help="only cases whose id contains this")
+    parser.add_argument("--limit", type=int, help="at most so many attacks")
+    parser.add_argument("--workers", type=int, default=WORKERS)
+    parser.add_argument("--seconds", type=float, help="begin no attack after so long")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = parse(arguments)
+    settle_environment()
+    # Imported only now: numerical libraries read their number of threads when they are loaded.
+    from tests.redteam.corpus import all_cases, data_folder, long_form, read_injections, short_form
+    from tests.redteam.report import Tally, merge_figures
+    from tests.redteam.workers import share_out
+
+    injections = read_injections(data_folder())
+    cases = [case for case in all_cases(injections) if not options.family or case.family in options.family]
+    cases = [case for case in cases if not options.case or options.case in case.id]
+    short = short_form(cases, per_family=SHORT_PER_FAMILY, seed=options.seed)
+    assignments = (short if options.short else long_form(cases))[: options.limit]
+    seconds = options.seconds or (SHORT_SECONDS if options.short else LONG_SECONDS)
+    say(f"{len(cases)} cases, {len(assignments)} attacks; {injections.absence or 'collected strings included'}")
+
+    tally, started, told = Tally(), time.monotonic(), time.monotonic()
+    for result in share_out(assignments, workers=options.workers, seconds=seconds):
+        tally.add(result)
+        if time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            say(f"{tally.total('attacks')} of {len(assignments)} attacks, {tally.total('violations')} violations")
+    form = "short form" if options.short else "long form"
+    note = f"{form}: {tally.total('attacks')} of {len(assignments)} attacks in {time.monotonic() - started:.0f} s"
+    merge_figures(TARGET, tally.figures(note))
+    sys.stdout.write("\n".join([*tally.lines(), note, ""]))
+    return 0 if tally.is_clean else 1
+
+
+def say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

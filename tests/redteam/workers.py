@@ -1,0 +1,152 @@
+"""Processes that share the attacks, each with its own homes, nodes and hostile endpoint."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from multiprocessing.queues import Queue
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Any, NoReturn
+
+from chain.world import default_cache
+from tests.redteam.arena import Arena, Rules, Stage
+from tests.redteam.attack import Attack, Play
+from tests.redteam.corpus import Assignment
+from tests.redteam.endpoint import Endpoint
+from tests.redteam.findings import Rule
+from tests.redteam.leaks import ENVIRONMENT
+from tests.redteam.player import play
+from tests.redteam.report import Result
+
+ATTACKS_PER_NODE = 250
+"""Then the node and its home are made anew: reverted blocks are not wholly forgotten."""
+Home = tuple[Rules, Stage]
+
+
+class Crew:
+    """One process's share of the work."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self._folder, self._cache = folder, cache
+        self._arenas: dict[Home, Arena] = {}
+        self._played: dict[Home, int] = {}
+        self._twins: dict[tuple[Home, Attack], Play] = {}
+        self.endpoint = Endpoint()
+
+    def __enter__(self) -> Crew:
+        os.environ.update(ENVIRONMENT)
+        self.endpoint.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for arena in self._arenas.values():
+            arena.close()
+        self.endpoint.__exit__(*error)
+
+    def attack(self, assignment: Assignment) -> Result:
+        """Play it, compare it with its twin where it has one, and count."""
+        attack, started = assignment.attack, time.monotonic()
+        home = (attack.rules, assignment.stage)
+        played = play(attack, self._arena(home), self.endpoint)
+        identical = None
+        if attack.is_comparable:
+            identical = not played.differs_from(self._twin(home, attack.twin()))
+            if not identical:
+                played.blame(Rule.BATCH_DIFFERS, attack.case.id, "another batch than with a harmless text", "the same")
+        self._require_sane_mind()
+        return Result(
+            case_id=attack.case.id,
+            family=attack.case.family,
+            where=f"{'+'.join(attack.places)}, {assignment.stage}",
+            runs=played.runs,
+            chats=played.chats,
+            model_calls=played.model_calls,
+            broadcasts=len(played.batches),
+            identical=identical,
+            exposures=played.exposures,
+            statuses=tuple(played.statuses),
+            violations=tuple(map(str, played.violations)),
+            leaks=tuple(played.leaks),
+            unplayable=played.unplayable,
+            seconds=time.monotonic() - started,
+        )
+
+    def _arena(self, home: Home) -> Arena:
+        self._played[home] = self._played.get(home, 0) + 1
+        if home in self._arenas and self._played[home] % ATTACKS_PER_NODE == 0:
+            self._arenas.pop(home).close()
+        if home not in self._arenas:
+            rules, stage = home
+            folder = self._folder / f"{rules}-{stage}-{self._played[home]}"
+            arena = Arena(folder, cache=self._cache, stage=stage, rules=rules)
+            self._arenas[home] = arena.__enter__()
+        return self._arenas[home]
+
+    def _twin(self, home: Home, twin: Attack) -> Play:
+        key = (home, twin)
+        if key not in self._twins:
+            self._twins[key] = play(twin, self._arena(home), self.endpoint)
+        return self._twins[key]
+
+    def _require_sane_mind(self) -> None:
+        """A mind of ours that fails attacks nobody."""
+        if self.endpoint.failures:
+            raise RuntimeError(f"the hostile endpoint failed:\n{self.endpoint.failures[0]}")
+
+
+def share_out(assignments: Sequence[Assignment], *, workers: int, seconds: float) -> Iterator[Result]:
+    """Results as they come; nothing new is begun after so many seconds. Raises RuntimeError when a worker fails."""
+    context = multiprocessing.get_context("spawn")
+    results: Queue[Result | str | None] = context.Queue()
+    deadline = time.time() + seconds
+    shares = [list(assignments[first::workers]) for first in range(workers)]
+    processes = [context.Process(target=_work, args=(share, results, deadline)) for share in shares if share]
+    for process in processes:
+        process.start()
+    try:
+        yield from _collected(results, len(processes))
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
+    finally:
+        for process in processes:
+            process.join()
+
+
+def _collected(results: Queue[Result | str | None], working: int) -> Iterator[Result]:
+    while working:
+        found = results.get()
+        if isinstance(found, Result):
+            yield found
+        elif found is None:
+            working -= 1
+        else:
+            raise RuntimeError(f"a worker failed:\n{found}")
+
+
+def _work(share: Sequence[Assignment], results: Queue[Result | str | None], deadline: float) -> None:
+    """Ends its nodes however it ends, a signal included, and says so last."""
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it, too, and ends us
+    try:
+        with TemporaryDirectory(prefix="autofi-redteam-") as folder, Crew(Path(folder), default_cache()) as crew:
+            for assignment in share:
+                if time.time() > deadline:
+                    break
+                results.put(crew.attack(assignment))
+    except Exception:  # noqa: BLE001  # handed to the parent, which raises it
+        results.put(traceback.format_exc())
+    results.put(None)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: closing the nodes must not be interrupted
+    sys.exit(128 + number)
