@@ -79,17 +79,6 @@ def test_arguments_are_named_and_typed():
     assert trade.argument("ghost") is None
 
 
-@given(st.integers(min_value=0, max_value=len(BYTES) - 1), st.integers(min_value=1, max_value=255))
-@settings(max_examples=300, deadline=None)
-def test_a_flipped_byte_is_never_read_as_the_same_batch(position, flip):
-    mutated = bytearray(BYTES)
-    mutated[position] ^= flip
-
-    batch = decode_batch(UnsignedCall(target=ACCOUNT, data="0x" + mutated.hex()), catalog=CATALOG)
-
-    assert batch != BATCH
-
-
 @given(st.data())
 @settings(max_examples=200, deadline=None)
 def test_broken_words_never_raise(data):
@@ -159,14 +148,6 @@ def test_a_transaction_of_the_account_with_itself_is_unpacked_too():
     nested = wrap_calls([wrap_calls([APPROVAL], CATALOG)], CATALOG)
 
     assert decode_batch(nested, catalog=CATALOG) == decode_batch(envelope(), catalog=CATALOG)
-
-
-def test_nesting_deeper_than_four_is_not_read():
-    nested = APPROVAL
-    for _ in range(5):
-        nested = wrap_calls([nested], CATALOG)
-
-    assert not decode_batch(nested, catalog=CATALOG).is_complete
 
 
 def test_multisend_as_a_plain_call_is_not_ours_to_read():
