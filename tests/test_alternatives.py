@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.plan import Move, MoveKind
+from domain.plan import Move
 from domain.policy import Policy
 from domain.portfolio import Portfolio
-from domain.risk import RiskReport, StressLoss
+from domain.risk import RiskReport
 from domain.stress import StressFamily
 from domain.units import BPS_PER_ONE
 from domain.verdict import Denial, Economics, Evidence, Verdict
 from guards import check
+from guards.case import Case
+from guards.measures import moved_usd
 from tests.builders import make_catalog, make_portfolio, make_snapshot
 from tests.builders_evidence import (
     DAI,
     USDC,
     deposit,
-    make_budget,
     make_evidence,
     make_limits,
     make_report,
-    make_stress,
     rows_of,
     supply,
     swap,
@@ -123,3 +122,53 @@ def test_where_a_straight_limit_names_no_part_the_smallest_fails_too(moves: tupl
         guard = guard_of(denial, verdict)
         if guard in EXACT_GUARDS and denial.feasible_bps is None:
             assert not passes(denial, guard, judge(moves, 1, policy=policy))
+
+
+def measured(portfolio: Portfolio) -> RiskReport:
+    losses = stress_losses(portfolio, make_snapshot(), CATALOG, utilization_days=7)
+    return make_report(stress=losses)
+
+
+def judge_measured(moves: Sequence[Move], bps: int = BPS_PER_ONE, **parts: object) -> Evidence:
+    """With the stress that the tools measure on either book, and what a part of the batch would earn."""
+    evidence = judge(moves, bps, **parts)
+    economics = Economics(
+        lower_gain_usd=120.0 * bps / BPS_PER_ONE, cost_usd=20.0, break_even_days=5.0 * BPS_PER_ONE / bps
+    )
+    return evidence.model_copy(
+        update={
+            "risk_before": measured(evidence.before),
+            "risk_after": measured(evidence.after),
+            "economics": economics,
+        }
+    )
+
+
+@st.composite
+def stress_policies(draw: st.DrawFn) -> Policy:
+    largest = {StressFamily.DEPEG_3: 30, StressFamily.GAS: 1, StressFamily.REWARD: 3, StressFamily.BAD_DEBT: 20}
+    limits = {
+        f"max_{family}_loss_share": Decimal(draw(st.integers(0, 10 * largest.get(family, 40)))) / 10_000
+        for family in draw(st.sets(st.sampled_from(StressFamily), min_size=1))
+    }
+    return make_limits(stress=limits)
+
+
+@settings(max_examples=80, deadline=None)
+@given(batches(), stress_policies())
+def test_the_chord_of_a_stress_loss_is_safe(moves: tuple[Move, ...], policy: Policy) -> None:
+    verdict = check(judge_measured(moves, policy=policy))
+
+    for denial in verdict.denials:
+        if denial.code == "stress_loss" and denial.feasible_bps is not None:
+            assert passes(denial, "risk", judge_measured(moves, denial.feasible_bps, policy=policy))
+
+
+@settings(max_examples=100, deadline=None)
+@given(batches(), st.one_of(policies(), stress_policies()))
+def test_the_value_named_for_the_whole_verdict_passes_every_limit(moves: tuple[Move, ...], policy: Policy) -> None:
+    verdict = check(judge_measured(moves, policy=policy))
+
+    if verdict.feasible_usd is not None:
+        part = int(verdict.feasible_usd * BPS_PER_ONE / moved_usd(Case(judge(moves))))
+        assert check(judge_measured(moves, part, policy=policy)).denials == ()
