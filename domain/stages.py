@@ -36,7 +36,7 @@ class Observation(Value):
     """Over rounded inputs: equal means that a decision would be the same again."""
     is_unchanged: bool
     workflow: Workflow
-    """What this run really is: a risk event turns any run into a mitigation."""
+    """What this run really is: a risk event that something can be done about turns any run into a mitigation."""
 
 
 class Selection(Value):

@@ -64,6 +64,16 @@ def mitigation_candidates(
     return tuple(found) or (_priced(hold, (), portfolio, snapshot, catalog),)
 
 
+def can_mitigate(
+    events: Sequence[RiskEvent], *, portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy
+) -> bool:
+    """Whether a way out of any event moves something now. What is stuck stays, and keeps nothing else waiting."""
+    if not events:
+        return False
+    offered = mitigation_candidates(events, portfolio=portfolio, snapshot=snapshot, catalog=catalog, policy=policy)
+    return any(candidate.kind is not CandidateKind.HOLD for candidate in offered)
+
+
 def default_mitigation(candidates: Sequence[Candidate], policy: Policy) -> Candidate:
     """The policy's default action, or the strongest one offered when that moves nothing."""
     if not candidates:

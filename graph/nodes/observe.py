@@ -15,7 +15,7 @@ from domain.verdict import TradingState
 from graph.breakers import apply_breakers, held_protocols
 from graph.dependencies import Dependencies
 from graph.state import State, request_of
-from tools.mitigation import detect_events
+from tools.mitigation import can_mitigate, detect_events
 
 HISTORY_DAYS: Final = 180
 RATE_DIGITS: Final = 3  # a tenth of a percentage point of APR
@@ -36,6 +36,7 @@ def observe(state: State, dependencies: Dependencies) -> State:
     history = dependencies.observations.history(days=HISTORY_DAYS, until=snapshot.block_time)
     catalog, policy = dependencies.catalog, dependencies.policy
     events = detect_events(portfolio=portfolio, snapshot=snapshot, history=history, catalog=catalog, policy=policy)
+    is_urgent = can_mitigate(events, portfolio=portfolio, snapshot=snapshot, catalog=catalog, policy=policy)
     input_digest = digest_inputs(
         snapshot,
         portfolio,
@@ -55,7 +56,7 @@ def observe(state: State, dependencies: Dependencies) -> State:
             events=events,
             input_digest=input_digest,
             is_unchanged=input_digest == dependencies.runs.last_input_digest(),
-            workflow=Workflow.MITIGATE if events else request.workflow,
+            workflow=Workflow.MITIGATE if is_urgent else request.workflow,
         )
     )
 
