@@ -13,6 +13,7 @@ from guards import check
 from tests.builders import make_snapshot
 from tests.builders_evidence import (
     DAI,
+    USDC,
     deposit,
     make_budget,
     make_limits,
