@@ -73,7 +73,10 @@ def _asks_two_people(policies: SqlPolicyStore) -> bool:
     return in_force is None or in_force.approval.requires_four_eyes
 
 
+def is_set_up(settings: Settings) -> bool:
+    return settings.home.is_dir() if settings.database_url else (settings.home / DATABASE_FILE).is_file()
+
+
 def require_home(settings: Settings) -> None:
-    is_set_up = settings.home.is_dir() if settings.database_url else (settings.home / DATABASE_FILE).is_file()
-    if not is_set_up:
+    if not is_set_up(settings):
         raise ConfigurationInvalid(f"nothing is set up in {settings.home}; run `autofi init` (or set AUTOFI_HOME)")

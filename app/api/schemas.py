@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, StringConstraints
 
 from domain.journal import JournalEntry
 from domain.policy import Policy
+from domain.policy_history import Proposal
 from domain.run import RunStatus, Workflow
 from domain.units import Digest, Slug, Value
 
@@ -59,6 +60,10 @@ class Question(Value):
 class PolicyInForce(Value):
     digest: Digest
     policy: Policy
+    pending: Proposal | None
+    """A looser one that waits for an approval, or for its time."""
+    problem: str | None
+    """Why the file is not followed; what is in force stays."""
 
 
 class AuditEntry(Value):

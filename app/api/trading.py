@@ -24,9 +24,10 @@ def show_status(serving: Served) -> Standing:
 
 @router.get("/policy")
 def show_policy(serving: Served) -> PolicyInForce:
-    """The limits that runs of this server are judged by."""
-    policy = serving.application.dependencies.policy
-    return PolicyInForce(digest=policy.digest(), policy=policy)
+    """The limits that runs of this server are judged by; a changed file is followed before its next run."""
+    application = serving.application
+    policy, source = application.dependencies.policy, application.policy
+    return PolicyInForce(digest=policy.digest(), policy=policy, pending=source.pending(), problem=source.problem)
 
 
 @router.post("/halt")
