@@ -191,7 +191,9 @@ def test_what_is_known_holds_until_its_sources_change(tmp_path):
     killed = Outcome(Fate.KILLED, "tests/test_guards_sample.py::test_b")
     ledger, survivor = Ledger(tmp_path / "results.json", Sources(tmp_path)), KEY._replace(function="h")
 
-    ledger.keep({KEY: killed, survivor: Outcome(Fate.SURVIVED)})
+    ledger.keep(KEY, killed)
+    ledger.keep(survivor, Outcome(Fate.SURVIVED))
+    ledger.write()
     (tmp_path / "tests" / "test_guards_other.py").write_text("c = 1\n")
     again = Ledger(tmp_path / "results.json", Sources(tmp_path))
     test.write_text("b = 2\n")

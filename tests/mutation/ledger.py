@@ -6,7 +6,6 @@ A kill holds while the module and the killing test's file are what they were; a 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,6 +15,7 @@ from tests.mutation.mutants import Key
 
 JUDGES: Final = ("tests/builders.py", "tests/builders_evidence.py", "tests/mutation/suite.py")
 """Every verdict rests on these."""
+OFTEN: Final = 100
 
 
 class Sources:
@@ -41,7 +41,7 @@ class Ledger:
     """One JSON file; entries whose sources changed are not found, and written over."""
 
     def __init__(self, path: Path, sources: Sources) -> None:
-        self._path, self._sources = path, sources
+        self._path, self._sources, self._unwritten = path, sources, 0
         stored = json.loads(path.read_text()) if path.exists() else []
         self._entries: dict[Key, _Entry] = {
             Key(*key): _Entry(Fate(fate), killer, digest) for key, fate, killer, digest in stored
@@ -59,7 +59,13 @@ class Ledger:
             return self._sources.digest()
         return self._sources.digest(key.module, outcome.killer.partition("::")[0], *JUDGES)
 
-    def keep(self, outcomes: Mapping[Key, Outcome]) -> None:
-        for key, outcome in outcomes.items():
-            self._entries[key] = _Entry(outcome.fate, outcome.killer, self._digest(key, outcome))
+    def keep(self, key: Key, outcome: Outcome) -> None:
+        """Written now and then, so that an interrupted run is not lost."""
+        self._entries[key] = _Entry(outcome.fate, outcome.killer, self._digest(key, outcome))
+        self._unwritten += 1
+        if self._unwritten >= OFTEN:
+            self.write()
+
+    def write(self) -> None:
+        self._unwritten = 0
         self._path.write_text(json.dumps([[list(key), *entry] for key, entry in self._entries.items()]))

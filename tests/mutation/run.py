@@ -26,7 +26,7 @@ from tests.mutation.workers import share_out
 from tests.repository import ROOT
 
 SNAPSHOT: Final = ROOT / "build" / "mutation" / "tree"
-SUITE: Final = ("tests/test_guards_*.py", "tests/test_decode.py")
+SUITE: Final = ("tests/test_guards_*.py", "tests/test_decode.py", "tests/test_breakers.py")
 ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -45,9 +45,11 @@ def main(arguments: Sequence[str]) -> int:
     mutants = _choose(options)
     reach = _reach(kept / f"reach-{sources.digest()}.json", files)
     ledger = Ledger(kept / "results.json", sources)
-    known = {} if options.fresh else {m.key: found for m in mutants if (found := ledger.find(m.key))}
-    outcomes = known | _judge([m for m in mutants if m.key not in known], reach, workers=options.workers)
-    ledger.keep(outcomes)
+    outcomes = {} if options.fresh else {m.key: found for m in mutants if (found := ledger.find(m.key))}
+    for key, outcome in _judge([m for m in mutants if m.key not in outcomes], reach, workers=options.workers):
+        outcomes[key] = outcome
+        ledger.keep(key, outcome)
+    ledger.write()
     everything = {m.key for m in _all_mutants()}
     findings = Findings(outcomes, read_equivalent(LIST.read_text()), everything, reach.failing)
     figures = None if options.module else kept.parent / "redteam.json"
@@ -94,15 +96,14 @@ def _reach(path: Path, files: Sequence[str]) -> Reach:
     return read_reach(path)
 
 
-def _judge(mutants: Sequence[Mutant], reach: Reach, *, workers: int) -> dict[Key, Outcome]:
-    if not mutants:
-        return {}
-    load_ahead(reach)
+def _judge(mutants: Sequence[Mutant], reach: Reach, *, workers: int) -> Iterator[tuple[Key, Outcome]]:
+    if mutants:
+        load_ahead(reach)
 
     def run(share: Sequence[Mutant]) -> Iterator[tuple[Key, Outcome]]:
         return zip((mutant.key for mutant in share), judge(share, reach, root=ROOT), strict=True)
 
-    return dict(share_out(mutants, run, workers=workers))
+    return share_out(mutants, run, workers=workers)
 
 
 if __name__ == "__main__":
