@@ -9,6 +9,8 @@ import pytest
 from chain.anvil import find_anvil
 from chain.world import World, default_cache, open_world
 from domain.errors import ConfigurationInvalid
+from tests.redteam.audit_chain import Chain
+from tests.redteam.desk import Desk
 from tests.services import require_service
 
 
@@ -26,6 +28,13 @@ def world(shared_world: World) -> Iterator[World]:
     snapshot = rpc.call("evm_snapshot")
     yield shared_world
     rpc.call("evm_revert", snapshot)
+
+
+@pytest.fixture
+def desk(world: World) -> Iterator[Desk]:
+    chain = Chain(world.rpc_url)
+    yield Desk(world, chain)
+    chain.close()
 
 
 def _has_anvil() -> bool:

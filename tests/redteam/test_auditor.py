@@ -3,95 +3,21 @@
 from __future__ import annotations
 
 import ast
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from chain.world import World
-from domain.market import Catalog
-from domain.policy import Policy
 from domain.transaction import UnsignedCall
-from domain.verdict import TradingState
-from tests.builders import make_policy
-from tests.redteam.audit_chain import Chain
-from tests.redteam.audit_records import Books, StateChange
-from tests.redteam.auditor import Audit, Auditor
+from tests.redteam.desk import BOOKKEEPING, SMALL, Desk, honest
 from tests.redteam.findings import Rule
-from tests.redteam.forgeries import FORGERIES, THIEF, Forgery, approve, deposit, raw, supply, swap, units, withdraw
+from tests.redteam.forgeries import FORGERIES, THIEF, Forgery, approve, raw, supply, swap, withdraw
 from tests.redteam.telling import told
-from tools.transactions.safe import wrap_calls
 
 pytestmark = pytest.mark.chain
 
 ETHER = 10**18
-GWEI = 10**9
-POLL_SECONDS = 0.005
-BOOKKEEPING = {Rule.UNRECORDED}
-"""What is found whenever somebody broadcasts by hand: the product has no record of it."""
 MAY_CALL = ("domain.", "eth_abi", "eth_utils", "httpx", "tests.redteam.audit", "tests.redteam.findings")
-
-
-class Desk:
-    """Broadcasts what the tests forge, with the operator's key, and audits everything since the start."""
-
-    def __init__(self, world: World, chain: Chain) -> None:
-        self.rpc, self.catalog, self.scenario, self.chain = world.node.rpc, world.catalog, world.scenario, chain
-        self.actors = world.manifest.actors
-        self.first = chain.head() + 1
-
-    def send(self, envelope: UnsignedCall, *, sender: str | None = None, gas_price: int = 20 * GWEI) -> str:
-        fields = {
-            "from": sender or self.catalog.operator,
-            "to": envelope.target,
-            "data": envelope.data,
-            "value": hex(envelope.value_wei),
-            "gas": hex(6_000_000),
-            "gasPrice": hex(gas_price),
-        }
-        transaction = str(self.rpc.call("eth_sendTransaction", fields))
-        while self.rpc.call("eth_getTransactionReceipt", transaction) is None:
-            time.sleep(POLL_SECONDS)
-        return transaction
-
-    def batch(self, *calls: UnsignedCall) -> str:
-        return self.send(wrap_calls(calls, self.catalog))
-
-    def audit(self, books: Books | None = None, **limits: object) -> Audit:
-        return Auditor(self.chain, self.catalog, changed_policy(**limits)).audit(
-            first=self.first, books=books or Books((), (), (), ())
-        )
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.chain.header(self.chain.head()).time, tz=UTC)
-
-
-def changed_policy(**limits: object) -> Policy:
-    """The demo's policy with some limits replaced, each named section__limit."""
-    sections: dict[str, dict[str, object]] = {}
-    for name, limit in limits.items():
-        section, key = name.split("__")
-        sections.setdefault(section, {})[key] = limit
-    fields = make_policy().model_dump()
-    return Policy.model_validate({**fields, **{name: {**fields[name], **new} for name, new in sections.items()}})
-
-
-@pytest.fixture
-def desk(world: World) -> Iterator[Desk]:
-    chain = Chain(world.rpc_url)
-    yield Desk(world, chain)
-    chain.close()
-
-
-def honest(catalog: Catalog) -> tuple[UnsignedCall, ...]:
-    """An entry within every limit: some USDC to Aave, some swapped for DAI that goes to a vault."""
-    amount = units(catalog.token("dai"), 9_900)
-    vault = catalog.strategy("vault-limited-dai")
-    entry = approve(catalog.token("dai"), vault.contract, amount), deposit(catalog, vault.id, 9_900)[1]
-    return supply(catalog, "usdc", 30_000) + swap(catalog, ("usdc", "dai"), 10_000) + entry
 
 
 def test_the_auditor_knows_nothing_of_guards_tools_graph_memory_or_chain() -> None:
@@ -267,91 +193,16 @@ def test_entering_a_token_off_its_peg_is_reported(desk: Desk) -> None:
     assert Rule.STABLE_DEVIATION in desk.audit().rules
 
 
-SMALL = 1_000
-
-
 def _report(desk: Desk, token_id: str, price_usd: int) -> None:
     feed = desk.catalog.token(token_id).feed
     desk.send(raw(feed, "report(int256)", ("int256",), price_usd * 10**8), sender=desk.actors.issuer)
-
-
-def test_records_that_do_not_agree_with_the_chain_are_reported(desk: Desk) -> None:
-    transaction = desk.batch(*supply(desk.catalog, "usdc", SMALL))
-    books = told(desk.chain, desk.catalog, transaction)
-    (record,) = books.records
-    elsewhere = record.receipt.model_copy(update={"transaction_hash": "0x" + "11" * 32})
-    invented = record.model_copy(update={"receipt": elsewhere})
-    empty = record.model_copy(update={"receipt": None})
-
-    assert desk.audit(books._replace(records=(record, record))).rules == {Rule.DUPLICATE}
-    assert desk.audit(books._replace(records=(record, invented))).rules == {Rule.UNEXECUTED}
-    assert desk.audit(books._replace(records=(empty,))).rules == {Rule.UNEXECUTED, Rule.UNRECORDED}
-
-
-def test_one_run_that_sends_twice_is_reported(desk: Desk) -> None:
-    calls = supply(desk.catalog, "usdc", SMALL)
-    first = desk.batch(*calls)
-    books = told(desk.chain, desk.catalog, first)
-    desk.batch(*calls)
-
-    assert Rule.DUPLICATE in desk.audit(books).rules
-
-
-CONSENT = {"approval__min_value_without_approval_usd": "1000"}
-SPOILED = {
-    "none": None,
-    "pending": {"status": "pending"},
-    "denied": {"status": "denied"},
-    "another-digest": {"batch_digest": "ab" * 32},
-    "no-role": {"role": "operator"},
-    "nobody": {"answered_by": ""},
-    "oneself": {"answered_by": "olga"},
-}
-
-
-@pytest.mark.parametrize("spoiled", SPOILED)
-def test_a_large_batch_without_a_valid_consent_is_reported(desk: Desk, spoiled: str) -> None:
-    transaction = desk.batch(*honest(desk.catalog))
-    books = told(desk.chain, desk.catalog, transaction, approved_by="alice")
-    changes = SPOILED[spoiled]
-    rows = () if changes is None else (books.approvals[0].model_copy(update=changes),)
-
-    assert desk.audit(books, **CONSENT).violations == ()
-    assert desk.audit(books._replace(approvals=rows), **CONSENT).rules == {Rule.APPROVAL}
-
-
-def test_a_consent_that_came_too_late_is_reported(desk: Desk) -> None:
-    transaction = desk.batch(*honest(desk.catalog))
-    books = told(desk.chain, desk.catalog, transaction, approved_by="alice")
-    expired = books.approvals[0].model_copy(update={"expires_at": desk.now() - timedelta(hours=1)})
-
-    assert desk.audit(books._replace(approvals=(expired,)), **CONSENT).rules == {Rule.APPROVAL}
-
-
-@pytest.mark.parametrize("state", [TradingState.HALTED, TradingState.REDUCING])
-def test_an_entry_while_trading_is_restricted_is_reported(desk: Desk, state: TradingState) -> None:
-    earlier = desk.now()
-    transaction = desk.batch(*supply(desk.catalog, "usdc", SMALL))
-    books = told(desk.chain, desk.catalog, transaction)
-    restricted = (StateChange(earlier - timedelta(days=1), TradingState.ACTIVE), StateChange(earlier, state))
-
-    assert desk.audit(books._replace(states=restricted[:1])).violations == ()
-    assert desk.audit(books._replace(states=restricted)).rules == {Rule.TRADING_STATE}
-
-
-def test_more_runs_than_an_hour_may_have_are_reported(desk: Desk) -> None:
-    earlier = desk.now()
-    transaction = desk.batch(*supply(desk.catalog, "usdc", SMALL))
-    books = told(desk.chain, desk.catalog, transaction)
-
-    assert desk.audit(books._replace(started=(earlier,) * 30)).violations == ()
-    assert desk.audit(books._replace(started=(earlier,) * 31)).rules == {Rule.RUNS_PER_HOUR}
 
 
 def test_every_rule_of_the_auditor_has_been_broken_here() -> None:
     """Rules from NO_END on are the runner's own and are broken in its tests."""
     own = list(Rule)[: list(Rule).index(Rule.NO_END)]
     by_name = {forgery.rule for forgery in FORGERIES} | {rule for _, rule in LIMITS}
-    source = Path(__file__).read_text()
+    folder = Path(__file__).parent
+    source = "".join(file.read_text() for file in folder.glob("test_auditor*.py"))
 
     assert [rule for rule in own if rule not in by_name and f"Rule.{rule.name}" not in source] == []
