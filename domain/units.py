@@ -34,6 +34,8 @@ EXACT: Final = decimal.Context(
         decimal.Overflow,
     ],
 )  # Decimal's default of 28 digits would round 10**30 + 1
+LIMIT_STEP: Final = Decimal("1e-60")
+"""The smallest step between two limits: their text has at most 60 places."""
 
 _UINT_TEXT: Final = re.compile(r"[0-9]{1,78}", re.ASCII)
 _INT_TEXT: Final = re.compile(r"-?[0-9]{1,78}", re.ASCII)
@@ -140,6 +142,26 @@ def value_usd(base_units: int, *, decimals: int, price_usd: Decimal) -> Decimal:
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Exact-context quotient, quantized to 30 places. Raises decimal.DivisionByZero on 0."""
     return EXACT.divide(numerator, denominator).quantize(Decimal("1e-30"), context=EXACT)
+
+
+def divide_up(numerator: Decimal, denominator: Decimal) -> Decimal:
+    """Smallest multiple of LIMIT_STEP from the quotient upwards: above a limit exactly where the quotient itself is."""
+    return _EXACT_UP.divide(numerator, denominator).quantize(LIMIT_STEP, context=_EXACT_UP)
+
+
+def divide_down(numerator: Decimal, denominator: Decimal) -> Decimal:
+    """Largest multiple of LIMIT_STEP up to the quotient: below a limit exactly where the quotient itself is."""
+    return _EXACT_DOWN.divide(numerator, denominator).quantize(LIMIT_STEP, context=_EXACT_DOWN)
+
+
+def _rounding(rounding: str) -> decimal.Context:
+    context = EXACT.copy()
+    context.rounding = rounding
+    return context
+
+
+_EXACT_UP: Final = _rounding(decimal.ROUND_CEILING)
+_EXACT_DOWN: Final = _rounding(decimal.ROUND_FLOOR)
 
 
 def scale_down_bps(amount: int, bps: int) -> int:

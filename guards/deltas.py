@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from domain.market import Strategy
 from domain.portfolio import Portfolio
-from domain.units import BPS_PER_ONE, divide, to_base_units, to_tokens
+from domain.units import BPS_PER_ONE, divide_down, to_base_units, to_tokens
 from guards.actions import Action, ActionKind
 from guards.case import Case, once
 from guards.measures import actions
@@ -99,7 +99,7 @@ def _expected_shares(assets: int, strategy: Strategy, case: Case) -> int:
     if rate is None:
         return 0
     tokens = to_tokens(assets, case.evidence.catalog.token(strategy.token).decimals)
-    return to_base_units(divide(tokens, rate.share_price), strategy.receipt_decimals, rounding=ROUND_DOWN)
+    return to_base_units(divide_down(tokens, rate.share_price), strategy.receipt_decimals, rounding=ROUND_DOWN)
 
 
 def _expected_assets(shares: int, strategy: Strategy, before: Portfolio) -> int:

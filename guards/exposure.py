@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from domain.market import Strategy
 from domain.policy import ExposureLimits
-from domain.units import EXACT, divide
+from domain.units import EXACT, divide_down, divide_up
 from guards.case import Case
 from guards.finding import Quantity, Row, Ruler
 from guards.measures import Worth, entered_strategies, holdings_after, moved_usd, nav_after, nav_before
@@ -27,10 +27,8 @@ def _check_shares(case: Case) -> Iterator[Row]:
     for code, limit in share_limits(limits):
         for subject, value in sorted(values[code].items()):
             yield RULER.at_most(code, subject, observed=_share(value, nav), limit=limit, unit="of value")
-    cash = values["reserve_share"][reserve]
-    yield RULER.at_least(
-        "reserve_share", reserve, observed=_share(cash, nav), limit=limits.min_reserve_share, unit="of value"
-    )
+    kept = divide_down(values["reserve_share"][reserve], nav) if nav else None
+    yield RULER.at_least("reserve_share", reserve, observed=kept, limit=limits.min_reserve_share, unit="of value")
 
 
 def share_limits(limits: ExposureLimits) -> tuple[tuple[str, Quantity | str], ...]:
@@ -81,7 +79,7 @@ def _strategy_subjects(strategy: Strategy) -> Iterable[tuple[str, str]]:
 
 
 def _share(value: Decimal | None, nav: Decimal | None) -> Decimal | None:
-    return divide(value, nav) if value is not None and nav is not None and nav > 0 else None
+    return divide_up(value, nav) if value is not None and nav is not None and nav > 0 else None
 
 
 def _check_pools(case: Case) -> Iterator[Row]:
@@ -106,7 +104,7 @@ def _check_pools(case: Case) -> Iterator[Row]:
 
 
 def _pool_share(ours: int, pool: int) -> Decimal | None:
-    return divide(Decimal(ours), Decimal(pool)) if pool > 0 else None
+    return divide_up(Decimal(ours), Decimal(pool)) if pool > 0 else None
 
 
 def _check_turnover(case: Case) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from domain.market import PriceObservation
-from domain.units import BPS_PER_ONE, EXACT, divide
+from domain.units import BPS_PER_ONE, EXACT, divide_up
 from guards.case import Case
 from guards.finding import Row, Ruler
 from guards.measures import actions, changes, entered_strategies, grown
@@ -87,7 +87,7 @@ def _check_prices(token: str, case: Case) -> Iterator[Row]:
 def _spread_bps(prices: tuple[PriceObservation, ...]) -> Decimal:
     """Highest over lowest source."""
     low, high = min(price.price_usd for price in prices), max(price.price_usd for price in prices)
-    return EXACT.multiply(divide(EXACT.subtract(high, low), low), Decimal(BPS_PER_ONE))
+    return divide_up(EXACT.multiply(EXACT.subtract(high, low), Decimal(BPS_PER_ONE)), low)
 
 
 def _check_stable_entries(case: Case) -> Iterator[Row]:

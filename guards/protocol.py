@@ -18,9 +18,9 @@ def check_protocol(case: Case) -> tuple[Row, ...]:
 
 
 def _check_one(protocol: str, case: Case) -> Iterator[Row]:
-    score = next((score for score in case.evidence.scores if score.protocol == protocol), None)
-    points = measured(score.score) if score else None
+    scores = [score for score in case.evidence.scores if score.protocol == protocol]
+    points = measured(min((score.score for score in scores), default=None))  # of two opinions the worse one
     limit = case.evidence.policy.protocol.min_score_points
     yield RULER.at_least("protocol_score", protocol, observed=points, limit=limit, unit="points")
-    incident = "unknown" if score is None else "open" if score.has_open_incident else "none"
+    incident = "unknown" if not scores else "open" if any(score.has_open_incident for score in scores) else "none"
     yield RULER.fact("open_incident", protocol, passed=incident == "none", limit="none", observed=incident)

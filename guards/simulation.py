@@ -107,7 +107,7 @@ def _netted_interest(strategy: Strategy, case: Case) -> int:
 def _check_line(subject: str, contract: str, case: Case, *, held: int, kept: int) -> Iterator[Row]:
     """Nothing less than the events leave, and no events about more than we held: then `before` would be wrong."""
     change, slack = delta_of(case, case.evidence.catalog.account, contract), tolerated(held, case)
-    if held or kept:
+    if held or kept or change > 0:
         yield RULER.at_least("delta_mismatch", subject, observed=kept, limit=held + change - slack, unit=UNIT)
     if change < 0:
         yield RULER.at_most("delta_mismatch", subject, observed=-change, limit=held + slack, unit=UNIT)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 
-from domain.units import BPS_PER_ONE, EXACT, divide, scale_down_bps
+from domain.units import BPS_PER_ONE, EXACT, divide_up, scale_down_bps
 from guards.actions import Action
 from guards.asymmetry import is_exit
 from guards.case import Case
@@ -41,7 +41,7 @@ def _check_trade(swap: Action, case: Case) -> Row:
     floor = oracle_value(swap.token_out, swap.minimum_out, case)
     below = None
     if paid is not None and floor is not None and paid > 0:
-        below = EXACT.multiply(divide(EXACT.subtract(paid, floor), paid), Decimal(BPS_PER_ONE))
+        below = divide_up(EXACT.multiply(EXACT.subtract(paid, floor), Decimal(BPS_PER_ONE)), paid)
     return RULER.at_most("trade_slippage", _pair(swap), observed=below, limit=limit, unit="bps")
 
 

@@ -53,7 +53,7 @@ POLICY_LIMITS = [
     ("oracle_share", "exposure", "exposure", "max_oracle_share", "0.15", "0.149999999999"),
     ("collateral_share", "exposure", "exposure", "max_collateral_share", "0.15", "0.149999999999"),
     ("reserve_share", "exposure", "exposure", "min_reserve_share", "0.75", "0.750000000001"),
-    ("pool_withdrawable_share", "exposure", "exposure", "max_pool_withdrawable_share", f"{SIXTH}3", f"{SIXTH}2"),
+    ("pool_withdrawable_share", "exposure", "exposure", "max_pool_withdrawable_share", f"{SIXTH}4", f"{SIXTH}3"),
     ("run_turnover", "exposure", "exposure", "max_run_turnover_share", "0.05", "0.049999999999"),
     ("day_turnover", "exposure", "exposure", "max_day_turnover_share", "0.05", "0.049999999999"),
     ("protocol_score", "protocol", "protocol", "min_score_points", 80, "80.000001"),

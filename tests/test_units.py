@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_UP, Decimal, DivisionByZero
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from domain.units import (
     INT256_MIN,
+    LIMIT_STEP,
     UINT256_MAX,
     Address,
     ExactDecimal,
@@ -21,6 +23,8 @@ from domain.units import (
     apr_to_apy,
     apy_to_apr,
     divide,
+    divide_down,
+    divide_up,
     scale_down_bps,
     scale_up_bps,
     to_base_units,
@@ -115,6 +119,15 @@ def test_scaling_by_basis_points_rounds_against_us(amount, bps):
 def test_division_by_zero_raises():
     with pytest.raises(DivisionByZero):
         divide(Decimal(1), Decimal(0))
+
+
+@pytest.mark.parametrize(("numerator", "denominator"), [(1, 3), (2, 3), (-1, 3), (1, 4), (10**80, 7)])
+def test_rounded_quotients_enclose_the_quotient_within_one_step(numerator, denominator):
+    down, up = (divide(Decimal(numerator), Decimal(denominator)) for divide in (divide_down, divide_up))
+
+    exact = Fraction(numerator, denominator)
+    assert Fraction(down) <= exact <= Fraction(up)
+    assert Fraction(up) - Fraction(down) in {0, Fraction(LIMIT_STEP)}
 
 
 def test_apy_of_five_percent_simple_compounded_per_second_is_exp_minus_one():
