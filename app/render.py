@@ -13,7 +13,7 @@ from domain.run import AgentDecision, ModelCall, RunRecord, RunStatus
 from domain.units import decimal_text, to_tokens
 from domain.verdict import TradingState, Verdict
 from guards.finding import FACT
-from guards.render import summary_rows
+from guards.render import alternative_rows, summary_rows
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -117,14 +117,16 @@ def print_moves(record: RunRecord) -> None:
 def print_verdict(verdict: Verdict) -> None:
     """Denials first, then one row per code, measured against limit; facts without a number only when denied."""
     rows = [
-        (code, _short(subject), _short(observed), _short(limit), unit, _short(headroom), result.upper())
+        (code, _short(subject), _short(observed), _short(limit), unit, _short(headroom), result)
         for _, code, subject, observed, limit, unit, headroom, result in summary_rows(verdict)
-        if unit != FACT or result == "deny"
+        if unit != FACT or result == "DENY"
     ]
     kind = "exit" if verdict.is_exit else "batch"
     answer = "PASS" if verdict.is_pass else "DENY"
     title = f"verdict {answer} on this {kind}: {len(verdict.findings)} limits judged, the first of each code shown"
     print_table(title, ("guard", "subject", "measured", "limit", "unit", "headroom", ""), rows)
+    for code, subject, part in alternative_rows(verdict):
+        say(f"  {code} ({escape(subject)}) would have passed {part} of this batch")
 
 
 def _short(text: str) -> str:

@@ -47,7 +47,7 @@ def largest_feasible(case: Case, rows: Sequence[Row]) -> Alternatives:
         return Alternatives(bps, None)
     families |= {guard: dict(lines_of(case)) for guard, lines_of in LINES.items() if guard not in families}
     part, moved = _within([line for family in families.values() for line in family.values()]), moved_usd(case)
-    return Alternatives(bps, EXACT.multiply(moved, Decimal(part).scaleb(-4)) if moved is not None and part else None)
+    return Alternatives(bps, EXACT.multiply(moved, Decimal(part).scaleb(-4)) if moved and part else None)
 
 
 def _within(lines: Sequence[Line]) -> int:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from domain.market import Catalog
 from domain.plan import RebalancePlan
-from domain.units import EXACT, decimal_text, to_tokens
+from domain.units import BPS_PER_ONE, EXACT, decimal_text, divide, to_tokens
 from domain.verdict import Denial, Finding, Verdict
 from guards.actions import Action, ActionKind
 from guards.approval import REQUIRED
 from guards.decode import read_envelope
-from guards.finding import FACT, text
+from guards.finding import FACT, UNKNOWN, text
 from guards.registry import make_registry
 
 COLUMNS: Final = ("guard", "code", "subject", "observed", "limit", "unit", "headroom", "result")
@@ -52,19 +53,20 @@ def _row(finding: Finding) -> tuple[str, ...]:
 
 def _result(finding: Finding) -> str:
     if finding.waived:
-        return "waived"
+        return "WAIVED"
     if not finding.passed:
-        return "deny"
-    return "ask" if finding.code == REQUIRED else "pass"
+        return "DENY"
+    return "ASK" if finding.code == REQUIRED else "PASS"
 
 
 def verdict_sentence(verdict: Verdict) -> str:
-    """What was decided and, when denied, by which codes with what observed against which limit."""
+    """What was decided and, when denied, by which codes, observed against limit, and what part would have passed."""
     kind = "exit" if verdict.is_exit else "batch"
     if verdict.denials:
         named = [_sentence_of(denial) for denial in verdict.denials[:MAX_NAMED]]
         more = len(verdict.denials) - len(named)
-        return f"Denied: {'; '.join(named)}{f'; and {more} more' if more else ''}."
+        denied = f"Denied: {'; '.join(named)}{f'; and {more} more' if more else ''}."
+        return " ".join((denied, *_alternative(verdict)))
     waived = sum(finding.waived for finding in verdict.findings)
     tail = f", {waived} waived because it is a way out" if waived else ""
     waits = "; it waits for a human" if verdict.needs_approval else ""
@@ -74,6 +76,24 @@ def verdict_sentence(verdict: Verdict) -> str:
 def _sentence_of(denial: Denial) -> str:
     observed = denial.observed if denial.unit == FACT else f"{denial.observed} {denial.unit}"
     return f"{denial.code} ({denial.subject}: {observed}, limit {denial.limit})"
+
+
+def _alternative(verdict: Verdict) -> Iterator[str]:
+    """Dollars rounded down; no word where no part passes every limit."""
+    value = next((row.observed for row in verdict.findings if row.code == "transaction_value"), UNKNOWN)
+    if verdict.feasible_usd is not None and value != UNKNOWN:
+        part = round(divide(EXACT.multiply(verdict.feasible_usd, BPS_PER_ONE), Decimal(value)))
+        yield f"The largest part within every limit: {_percent(part)} of this batch, {int(verdict.feasible_usd):,} USD."
+
+
+def alternative_rows(verdict: Verdict) -> list[tuple[str, str, str]]:
+    """Code, subject and the largest part that each denial's own limit would pass, where one would."""
+    named = [denial for denial in verdict.denials if denial.feasible_bps is not None]
+    return [(denial.code, denial.subject, _percent(denial.feasible_bps or 0)) for denial in named]
+
+
+def _percent(bps: int) -> str:
+    return f"{text(Decimal(bps).scaleb(-2))} %"
 
 
 def describe_batch(plan: RebalancePlan, *, catalog: Catalog) -> str:

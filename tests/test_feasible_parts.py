@@ -6,10 +6,12 @@ from decimal import Decimal
 
 import pytest
 
+from app.render import print_verdict
 from domain.risk import StressLoss
 from domain.stress import StressFamily
 from domain.verdict import Economics, Evidence
 from guards import check
+from guards.render import alternative_rows, verdict_sentence
 from tests.builders import make_snapshot
 from tests.builders_evidence import (
     DAI,
@@ -185,3 +187,31 @@ def test_a_passing_verdict_names_no_part() -> None:
     verdict = check(judge([supply(50_000)]))
 
     assert (verdict.is_pass, verdict.feasible_usd) == (True, None)
+
+
+def test_the_sentence_ends_with_the_largest_part_within_every_limit() -> None:
+    policy = make_limits(budgets={"max_day_value_usd": 30_001, "max_week_value_usd": "unlimited"})
+
+    verdict = check(judge([supply(50_000)], policy=policy))
+
+    assert verdict_sentence(verdict) == (
+        "Denied: day_value (24 hours: 50000 usd, limit 30001)."
+        " The largest part within every limit: 60 % of this batch, 30,000 USD."
+    )
+
+
+def test_no_alternative_is_no_word() -> None:
+    verdict = check(judge([supply(50_000)], budget=make_budget(value_day_usd=1_500_000)))
+
+    assert verdict_sentence(verdict).endswith("limit 1500000).")
+    assert alternative_rows(verdict) == []
+
+
+def test_each_denial_with_a_part_is_printed_below_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    policy = make_limits(budgets={"max_day_value_usd": 12_345})
+    verdict = check(judge([supply(50_000)], policy=policy, scores=()))
+
+    print_verdict(verdict)
+
+    assert alternative_rows(verdict) == [("day_value", "24 hours", "24.69 %")]
+    assert "day_value (24 hours) would have passed 24.69 % of this batch" in capsys.readouterr().out

@@ -320,8 +320,8 @@ def test_rows_put_denials_first_and_name_the_result():
     results = [row[COLUMNS.index("result")] for row in rows]
     assert {len(row) for row in rows} == {len(COLUMNS)}
     assert results == sorted(results)
-    assert results.count("deny") == 2
-    assert {row[-1] for row in verdict_rows(check(make_evidence(exit_moves(), economics=None)))} == {"pass", "waived"}
+    assert results.count("DENY") == 2
+    assert {row[-1] for row in verdict_rows(check(make_evidence(exit_moves(), economics=None)))} == {"PASS", "WAIVED"}
 
 
 def test_the_summary_keeps_every_denial_and_one_row_per_passing_code():
@@ -329,9 +329,9 @@ def test_the_summary_keeps_every_denial_and_one_row_per_passing_code():
 
     rows = summary_rows(verdict)
 
-    passing = [row[1] for row in rows if row[-1] == "pass"]
+    passing = [row[1] for row in rows if row[-1] == "PASS"]
     assert len(passing) == len(set(passing))
-    assert {row[1] for row in rows if row[-1] == "deny"} == codes(verdict.denials)
+    assert {row[1] for row in rows if row[-1] == "DENY"} == codes(verdict.denials)
     assert {row[1] for row in rows} == {row.code for row in verdict.findings}
 
 
