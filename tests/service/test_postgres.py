@@ -23,7 +23,7 @@ from memory.observations import SqlObservationStore
 from memory.runs import SqlRunStore
 from memory.tables import metadata
 from memory.trading_state import SqlTradingStateStore
-from tests import test_approvals, test_budgets, test_execution_journal, test_runs
+from tests import races, test_approvals, test_budgets, test_execution_journal, test_runs
 from tests.builders import CHAIN_ID, NOW, OPERATOR, make_snapshot
 
 pytestmark = pytest.mark.service
@@ -143,16 +143,20 @@ def test_a_tampered_ledger_is_not_intact(postgres, postgres_url):
     assert not ledger.state(at=NOW).is_intact
 
 
-def test_processes_that_race_never_get_more_than_the_limit(postgres, postgres_url):
-    ledger = SqlBudgetLedger(postgres)
-    test_budgets.reserve(ledger, 1, value="100", gas="0")
-    test_budgets.reserve(ledger, 2, value="50", gas="0")
+@pytest.mark.parametrize(
+    ("limit", "window"),
+    [
+        ("max_week_value_usd", "value_week_usd"),
+        ("max_day_loss_usd", "loss_day_usd"),
+        ("max_day_turnover_usd", "turnover_day_usd"),
+    ],
+)
+def test_two_processes_get_exactly_what_the_limit_holds(postgres, postgres_url, limit, window):
+    granted = races.race(postgres_url, test_budgets.make_window_limits(**{limit: races.ROOM}))
 
-    granted = test_budgets.race(postgres_url, workers=2)
-
-    state = ledger.state(at=NOW)
-    assert granted == 100
-    assert (state.is_intact, state.value_day_usd) == (True, Decimal(250))
+    state = SqlBudgetLedger(postgres).state(at=NOW)
+    assert sum(granted) == races.ROOM
+    assert (state.is_intact, getattr(state, window)) == (True, Decimal(races.ROOM))
 
 
 def test_the_trading_state_is_the_newest_and_halted_when_unreadable(postgres, postgres_url):
