@@ -109,14 +109,14 @@ class Market:
 
     def _donation(self, strategy_id: str, whole: str) -> None:
         strategy = self.catalog.strategy(strategy_id)
-        self._mint(strategy.token, strategy.receipt, to_base_units(Decimal(whole), self._decimals_of(strategy.token)))
+        self._give(strategy.token, strategy.receipt, to_base_units(Decimal(whole), self._decimals_of(strategy.token)))
 
     def _dust(self, token_id: str, amount: str) -> None:
-        self._mint(token_id, self.catalog.account, int(amount))
+        self._give(token_id, self.catalog.account, int(amount))
 
-    def _mint(self, token_id: str, receiver: str, amount: int) -> None:
+    def _give(self, token_id: str, receiver: str, amount: int) -> None:
         token = self.catalog.token(token_id).address
-        self._transactor.send(self.manifest.actors.issuer, token, "mint(address,uint256)", receiver, amount)
+        self._transactor.send(self.manifest.actors.trader, token, "transfer(address,uint256)", receiver, amount)
         self._transactor.mine()
 
     def _decimals_of(self, token_id: str) -> int:
