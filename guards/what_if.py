@@ -51,20 +51,16 @@ def _rebind_approval(approval: Approval | None, old: RebalancePlan, new: Rebalan
 
 def unmeasured(evidence: Evidence, policy: Policy) -> str | None:
     """Why this evidence says too little about that policy, for a person; None where every limit can be judged."""
-    measured, asked = evidence.policy, policy
-    if measured.risk.horizon_days != asked.risk.horizon_days:
+    before, now = evidence.policy, policy
+    if before.risk.horizon_days != now.risk.horizon_days:
         return (
-            f"its tails were measured over {measured.risk.horizon_days} days and not over {asked.risk.horizon_days}: "
+            f"its tails were measured for horizon_days {before.risk.horizon_days} and not {now.risk.horizon_days}: "
             "VaR and CVaR are unknown, which denies"
         )
-    if measured.stress.utilization_days != asked.stress.utilization_days:
-        return (
-            f"its stress losses were measured for {measured.stress.utilization_days} days of full utilization "
-            f"and not for {asked.stress.utilization_days}"
-        )
-    if measured.economics.horizon_days != asked.economics.horizon_days:
-        return (
-            f"its gain was measured over {measured.economics.horizon_days} days "
-            f"and not over {asked.economics.horizon_days}"
-        )
+    if before.stress.utilization_days != now.stress.utilization_days:
+        days = (before.stress.utilization_days, now.stress.utilization_days)
+        return f"its stress losses were measured for utilization_days {days[0]} and not {days[1]}"
+    if before.economics.horizon_days != now.economics.horizon_days:
+        days = (before.economics.horizon_days, now.economics.horizon_days)
+        return f"its gain was measured for horizon_days {days[0]} and not {days[1]}"
     return None

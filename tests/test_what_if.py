@@ -169,9 +169,9 @@ def test_an_answer_that_ended_before_its_plan_gains_no_time():
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("risk.horizon_days", 10, "tails were measured over 1 days and not over 10"),
-        ("stress.utilization_days", 30, "for 7 days of full utilization and not for 30"),
-        ("economics.horizon_days", 90, "gain was measured over 30 days and not over 90"),
+        ("risk.horizon_days", 10, "tails were measured for horizon_days 1 and not 10"),
+        ("stress.utilization_days", 30, "for utilization_days 7 and not 30"),
+        ("economics.horizon_days", 90, "gain was measured for horizon_days 30 and not 90"),
     ],
 )
 def test_what_was_measured_for_something_else_is_said(key, value, words):
