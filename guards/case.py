@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from domain.verdict import Evidence
 
@@ -28,6 +28,6 @@ def once(measure: Callable[[Case], Measured]) -> Callable[[Case], Measured]:
     def kept(case: Case) -> Measured:
         if measure not in case.taken:
             case.taken[measure] = measure(case)
-        return cast(Measured, case.taken[measure])  # stored under its own measure
+        return case.taken[measure]  # type: ignore[return-value]  # kept under its own measure
 
     return kept

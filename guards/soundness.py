@@ -29,15 +29,15 @@ def read_again(evidence: Evidence) -> Evidence:
     return again
 
 
-def _written(evidence: Evidence) -> str:
+def _written(evidence: Evidence) -> bytes:
     """By the serializer of Evidence itself: a subclass does not get to say how it is written."""
     try:
-        return Evidence.__pydantic_serializer__.to_json(evidence, warnings="error").decode()
+        return Evidence.__pydantic_serializer__.to_json(evidence, warnings="error")
     except PydanticSerializationError as error:
         raise InvariantBroken(" ".join(str(error).split())) from error
 
 
-def _parsed(text: str) -> Evidence:
+def _parsed(text: bytes) -> Evidence:
     try:
         return Evidence.model_validate_json(text)
     except ValidationError as error:
@@ -46,10 +46,11 @@ def _parsed(text: str) -> Evidence:
         raise InvariantBroken(f"{field}: {first['msg']}") from error
 
 
-def _first_difference(text: str, back: str) -> str:
+def _first_difference(text: bytes, back: bytes) -> str:
     start = next((i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b), min(len(text), len(back)))
     start = max(start - CONTEXT, 0)
-    return f"{text[start : start + 2 * CONTEXT]} became {back[start : start + 2 * CONTEXT]}"
+    before, after = (part[start : start + 2 * CONTEXT].decode(errors="replace") for part in (text, back))
+    return f"{before} became {after}"
 
 
 def unreadable(fault: str) -> Row:

@@ -23,14 +23,23 @@ from tests.builders import (
 )
 from tests.builders_evidence import make_evidence, make_report
 
-STABLES = ("usdc", "dai", "usdx", "usdt", "gho", "lusd", "frax", "susd")
-VOLATILE = {"weth": "3500", "wbtc": "60000", "wsteth": "4000", "reth": "3900"}
-DECIMALS = {"usdc": 6, "usdt": 6, "wbtc": 8}
+STABLES = ("usdc", "dai", "usdt", "gho")
+VOLATILE = {
+    "weth": "3500",
+    "wbtc": "60000",
+    "wsteth": "4000",
+    "reth": "3900",
+    "cbbtc": "60000",
+    "link": "15",
+    "aave": "180",
+    "uni": "8",
+}
+DECIMALS = {"usdc": 6, "usdt": 6, "wbtc": 8, "cbbtc": 8}
 TOKENS = (*STABLES, *VOLATILE)
 VAULT_PROTOCOLS = tuple(f"vaults-{letter}" for letter in "abcdefghi")
 VAULTS = 18
 POSITION_USD = 25_000
-SOURCES = ("oracle", "uniswap", "market")
+SOURCES = ("oracle", "uniswap")
 MILD_LOSS = 0.001
 
 
