@@ -49,7 +49,11 @@ class Line(NamedTuple):
             return 0
         if self.after <= 0:
             return BPS_PER_ONE
-        return int(EXACT.divide_int(EXACT.multiply(self.before.copy_negate(), BPS_PER_ONE), EXACT.subtract(self.after, self.before)))
+        return int(
+            EXACT.divide_int(
+                EXACT.multiply(self.before.copy_negate(), BPS_PER_ONE), EXACT.subtract(self.after, self.before)
+            )
+        )
 
     @property
     def least_bps(self) -> int:
