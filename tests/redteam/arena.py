@@ -74,6 +74,7 @@ class Arena:
             keystore_passphrase=SecretStr(SECRETS["AUTOFI_KEYSTORE_PASSPHRASE"]),
         )
         self.log = _Log()
+        self._clients: list[NodeRpc | Chain] = []
 
     def __enter__(self) -> Self:
         try:
@@ -89,6 +90,8 @@ class Arena:
         self.close()
 
     def close(self) -> None:
+        for client in self._clients:
+            client.close()
         if PaperChain.exists(self.settings.home):
             PaperChain.of(self.settings.home).stop()
         logging.getLogger().removeHandler(self.log)
@@ -104,6 +107,7 @@ class Arena:
         paper = PaperChain.of(self.settings.home)
         url = paper.start()
         self.rpc, self.chain = NodeRpc(url), Chain(url)
+        self._clients += [self.rpc, self.chain]
         self.market = Market(self.rpc, paper.manifest)
         self.rpc.call("anvil_setBlockTimestampInterval", BLOCK_SECONDS)
         self.first_block = self.chain.head() + 1
