@@ -8,6 +8,7 @@ from domain.market import MarketHistory
 from domain.plan import Candidate, CandidateKind, Weight
 from domain.portfolio import Portfolio, value_holdings
 from domain.risk import RiskReport
+from domain.stress import scenario_set
 from tests.builders import make_catalog, make_policy, make_portfolio, make_price, make_snapshot
 from tests.builders_history import make_history
 from tools.risk_report import assess_portfolio, assess_weights, portfolio_returns
@@ -51,6 +52,30 @@ def test_report_measures_the_treasury() -> None:
     assert report.max_drawdown is not None
     assert report.herfindahl == pytest.approx((49 + 1 + 1 + 0.49) / 9.7**2)
     assert report.stress
+
+
+def test_report_holds_every_scenario_that_guards_will_ask_for() -> None:
+    measured = [(hit.family, hit.subject) for hit in assess().stress]
+
+    assert sorted(measured) == sorted(scenario_set(make_portfolio(), make_catalog()))
+
+
+def test_policy_says_for_how_many_days_pools_stay_blocked() -> None:
+    week, quarter = (
+        assess_portfolio(
+            make_portfolio(),
+            snapshot=make_snapshot(),
+            history=make_history(),
+            catalog=make_catalog(),
+            policy=make_policy(stress={"utilization_days": days}),
+            subject="current",
+        )
+        for days in (7, 90)
+    )
+
+    losses = [next(hit.loss for hit in report.stress if hit.family == "utilization") for report in (week, quarter)]
+    foregone = 0.055 * 83 / 365  # the best sample rate, for the days in between, on all that is lent
+    assert losses[1] - losses[0] == pytest.approx(foregone * 170_000 / 970_000)
 
 
 def test_returns_are_the_shares_of_today_times_the_returns_of_the_past() -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri, stdtrit
 
 from domain.risk import Estimate, TailRisk
@@ -256,8 +257,14 @@ def _bootstrapped(
 
 def _resample(returns: FloatArray, block: int) -> FloatArray:
     """(RESAMPLES, n) circular blocks of about the cube root of n, at least one horizon long."""
-    count = returns.size
+    return np.asarray(returns[_resampled_days(returns.size, block)])
+
+
+@lru_cache(maxsize=64)
+def _resampled_days(count: int, block: int) -> NDArray[np.int64]:
+    """Which day stands where; kept, because every statistic of a book draws the same."""
     length = min(max(block, round(count ** (1.0 / 3.0))), count)
     starts = np.random.default_rng(SEED).integers(0, count, size=(RESAMPLES, -(-count // length)))
-    indices = (starts[:, :, None] + np.arange(length)) % count
-    return np.asarray(returns[indices.reshape(RESAMPLES, -1)[:, :count]])
+    days = ((starts[:, :, None] + np.arange(length)) % count).reshape(RESAMPLES, -1)[:, :count]
+    days.setflags(write=False)
+    return days

@@ -151,13 +151,14 @@ def _added(*all_rates: Rates) -> Rates:
 
 def _book_rates(lines: Sequence[Line], circumstances: Circumstances) -> dict[StressFamily, Rates]:
     snapshot, history = circumstances.snapshot, circumstances.history
+    hidden = {token: _hidden_fall(line, history) for token, line in {line.token: line for line in lines}.items()}
     blocked = LIQUIDITY_HAIRCUT + _foregone(snapshot, circumstances.utilization_days)
     measures: dict[StressFamily, Callable[[Line], float]] = {
         StressFamily.VOLATILE_FALL: lambda line: 0.0 if line.is_stable else VOLATILE_FALL,
         StressFamily.UTILIZATION: lambda line: blocked if _is_lending(line) else 0.0,
         StressFamily.BAD_DEBT: lambda line: BAD_DEBT_HAIRCUT if _is_lending(line) else 0.0,
         StressFamily.GAS: lambda _: 0.0,
-        StressFamily.ORACLE_LAG: lambda line: _hidden_fall(line, history),
+        StressFamily.ORACLE_LAG: lambda line: hidden[line.token],
         StressFamily.REWARD: lambda line: _apr(line) * REWARD_DAYS / DAYS_PER_YEAR,
     }
     return {family: tuple(measure(line) for line in lines) for family, measure in measures.items()}
