@@ -27,6 +27,8 @@ from tests.repository import ROOT
 
 SNAPSHOT: Final = ROOT / "build" / "mutation" / "tree"
 SUITE: Final = ("tests/test_guards_*.py", "tests/test_decode.py", "tests/test_breakers.py")
+LEFT_OUT: Final = {"tests/test_guards_properties.py"}
+"""Drawn examples kill by luck and take two thirds of the time: a fault deserves a test that names it."""
 ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     if (ROOT.name, ROOT.parent.name) != (SNAPSHOT.name, SNAPSHOT.parent.name):
         return _run_in_snapshot(arguments)
-    files = sorted(str(path.relative_to(ROOT)) for pattern in SUITE for path in ROOT.glob(pattern))
+    files = sorted({str(path.relative_to(ROOT)) for pattern in SUITE for path in ROOT.glob(pattern)} - LEFT_OUT)
     kept = ROOT.parent
     sources = Sources(ROOT)
     mutants = _choose(options)
