@@ -60,7 +60,7 @@ def execute(file: Path, statement: str) -> None:
 def test_probe_06_damaged_state_is_halted_and_a_damaged_ledger_denies_and_both_say_why(
     treasury: Treasury, damage: str
 ) -> None:
-    treasury.run()
+    treasury.dependencies.budgets.count_run("run-1", at=NOW)
     execute(treasury.folder / FILE, damage)
 
     states, ledger = SqlTradingStateStore(treasury.database), treasury.dependencies.budgets
@@ -90,10 +90,10 @@ def test_probe_06_a_file_that_is_no_database_opens_nothing_and_says_so(
 def test_probe_06_a_database_rolled_back_is_halted_and_its_ledger_denies(tmp_path: Path) -> None:
     """The copy was sound when it was made; what happened since then is missing."""
     with closing(Treasury(tmp_path)) as treasury:
-        treasury.run("run-1")
+        treasury.dependencies.budgets.count_run("run-1", at=NOW)
     shutil.copy(tmp_path / FILE, tmp_path / "copy")
     with closing(Treasury(tmp_path)) as treasury:
-        treasury.run("run-2")
+        treasury.dependencies.budgets.count_run("run-2", at=NOW)
     shutil.copy(tmp_path / "copy", tmp_path / FILE)
 
     with closing(open_database(f"sqlite:///{tmp_path / FILE}")) as database:
@@ -105,7 +105,7 @@ def test_probe_06_a_database_rolled_back_is_halted_and_its_ledger_denies(tmp_pat
 
 def test_probe_06_a_deleted_database_is_not_a_fresh_start(tmp_path: Path) -> None:
     with closing(Treasury(tmp_path)) as treasury:
-        treasury.run()
+        treasury.dependencies.budgets.count_run("run-1", at=NOW)
     (tmp_path / FILE).unlink()
 
     with closing(open_database(f"sqlite:///{tmp_path / FILE}")) as database:
