@@ -10,7 +10,7 @@ from typing import Final
 from tests.repository import PACKAGES, ROOT
 
 FOLDERS: Final = (*PACKAGES, "tests", "bench", "config")
-SUFFIXES: Final = {".py", ".toml", ".md", ".json"}
+SUFFIXES: Final = {".py", ".toml", ".md", ".json", ".txt"}
 
 
 def take_snapshot(target: Path) -> None:
