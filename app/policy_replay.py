@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -49,7 +49,8 @@ class Replay(Value):
     """Runs newest first, and what they come to."""
 
     policy_digest: Digest
-    since: UtcDatetime
+    since: UtcDatetime | None
+    """None where there is no run at all."""
     runs: tuple[ReplayedRun, ...]
     without_verdict: int = Field(ge=0)
     """Runs in that time that never reached the guards."""
@@ -75,9 +76,12 @@ class Replay(Value):
         return sum(run.now is None for run in self.runs)
 
 
-def replay(stores: Stores, policy: Policy, *, since: datetime) -> Replay:
-    """Of the runs that were touched since then, at most the newest MAX_REPLAYED."""
-    recent = [summary for summary in stores.runs.recent(limit=MAX_REPLAYED) if summary.updated_at >= since]
+def replay(stores: Stores, policy: Policy, *, days: int) -> Replay:
+    """Of the last days before the newest run: a simulated chain has a time of its own. At most MAX_REPLAYED runs."""
+    summaries = stores.runs.recent(limit=MAX_REPLAYED)
+    newest = max((summary.updated_at for summary in summaries), default=None)
+    since = None if newest is None else newest - timedelta(days=days)
+    recent = [summary for summary in summaries if since is not None and summary.updated_at >= since]
     records = [record for each in recent if (record := stores.runs.record(each.request.run_id)) is not None]
     judged = tuple(_replayed(record, record.verdict, stores, policy) for record in records if record.verdict)
     return Replay(policy_digest=policy.digest(), since=since, runs=judged, without_verdict=len(records) - len(judged))

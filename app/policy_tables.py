@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = "at once"
 REFUSED: Final = "was refused; to ask again, let the file say something else first"
-COLORS: Final = {Direction.TIGHTER: "green", Direction.LOOSER: "yellow", Direction.NEUTRAL: "dim"}
 SHOWN_DIGEST: Final = 16
 
 
@@ -70,10 +69,8 @@ def print_difference(found: PolicyDifference, file: str) -> None:
 
 def print_policy(policy: Policy, *, since: datetime | None) -> None:
     limits = [(*key.rpartition(".")[::2], limit_text(limit)) for key, limit in limits_of(policy).items() if "." in key]
-    standing = f"in force since {_minute(since)}, " if since else ""
-    print_table(
-        f"policy {policy.name}, {standing}digest {_short(policy.digest())}", ("section", "limit", "value"), limits
-    )
+    print_table(f"policy {policy.name}", ("section", "limit", "value"), limits)
+    say(f"digest {policy.digest()}{f', in force since {_minute(since)}' if since else ''}")
 
 
 def print_proposal(proposal: Proposal | None) -> None:
@@ -122,16 +119,13 @@ def _summary(event: PolicyEvent) -> str:
 
 def print_replay(found: Replay) -> None:
     rows = [_replay_row(run) for run in found.runs]
-    say(
-        f"policy {found.policy_digest[:SHOWN_DIGEST]} on runs since {_minute(found.since)} "
-        f"({found.without_verdict} more never reached the guards)"
-    )
-    print_table(
-        "runs", ("run", "time", "was", "then → now", "new denials", "note"), rows, empty="none reached the guards"
-    )
+    since = f" since {_minute(found.since)}" if found.since else ""
+    say(f"policy {_short(found.policy_digest)} on runs{since} ({found.without_verdict} more never reached the guards)")
+    columns = ("run", "time", "was", "then → now", "new denials", "note")
+    print_table("runs", columns, rows, empty="none reached the guards")
     say(
         f"{len(found.runs)} judged again: {found.newly_denied} would newly be denied, {found.newly_passing} would pass "
-        f"that did not, {found.newly_asking} would newly ask a human, of {found.unknown} nobody can tell"
+        f"that did not, {found.newly_asking} would newly ask a human; nobody can tell of {found.unknown}"
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from app.policy_replay import Answer, replay
@@ -14,7 +12,6 @@ from tests.builders_evidence import make_limits
 from tests.fakes import Treasury
 
 BASE = make_limits()
-LONG_AGO = NOW - timedelta(days=7)
 ASKING = make_limits(approval={"min_value_without_approval_usd": 1})
 TIGHT = make_limits(budgets={"max_transaction_value_usd": 1_000}, exposure={"max_run_turnover_share": "0.001"})
 
@@ -39,7 +36,7 @@ def only(found):
 def test_the_policy_of_the_time_gives_the_answer_of_the_time(treasury, stores):
     treasury.run()
 
-    found = replay(stores, BASE, since=LONG_AGO)
+    found = replay(stores, BASE, days=7)
 
     run = only(found)
     assert (run.run_id, run.before, run.now, run.new_codes, run.note) == ("run-1", Answer.PASS, Answer.PASS, (), "")
@@ -49,7 +46,7 @@ def test_the_policy_of_the_time_gives_the_answer_of_the_time(treasury, stores):
 def test_a_tighter_policy_would_have_blocked_it_by_these_codes(treasury, stores):
     treasury.run()
 
-    found = replay(stores, TIGHT, since=LONG_AGO)
+    found = replay(stores, TIGHT, days=7)
 
     run = only(found)
     assert (run.before, run.now, set(run.new_codes)) == (
@@ -63,7 +60,7 @@ def test_a_tighter_policy_would_have_blocked_it_by_these_codes(treasury, stores)
 def test_a_policy_that_asks_would_have_asked(treasury, stores):
     treasury.run()
 
-    found = replay(stores, ASKING, since=LONG_AGO)
+    found = replay(stores, ASKING, days=7)
 
     assert (only(found).now, found.newly_asking, found.newly_denied) == (Answer.ASK, 1, 0)
 
@@ -83,7 +80,7 @@ def test_a_looser_policy_lets_pass_what_was_denied(treasury, stores):
         approval={"expiry_seconds": 7_200},
         freshness={"max_snapshot_age_seconds": 7_200, "max_rate_age_seconds": 7_200},
     )
-    found = replay(stores, patient, since=LONG_AGO)
+    found = replay(stores, patient, days=7)
 
     assert (only(found).before, only(found).now, found.newly_passing) == (Answer.DENY, Answer.PASS, 1)
 
@@ -92,7 +89,7 @@ def test_what_was_denied_by_the_trading_state_is_denied_under_any_policy(treasur
     treasury.dependencies.trading_state.write(TradingState.HALTED, by="test", reason="drill", at=NOW)
     treasury.run()
 
-    found = replay(stores, make_limits(budgets={"max_week_value_usd": "unlimited"}), since=LONG_AGO)
+    found = replay(stores, make_limits(budgets={"max_week_value_usd": "unlimited"}), days=7)
 
     assert (only(found).before, only(found).now, only(found).new_codes) == (Answer.DENY, Answer.DENY, ())
 
@@ -100,7 +97,7 @@ def test_what_was_denied_by_the_trading_state_is_denied_under_any_policy(treasur
 def test_another_horizon_says_that_its_tails_are_unknown(treasury, stores):
     treasury.run()
 
-    run = only(replay(stores, make_limits(risk={"horizon_days": 10}), since=LONG_AGO))
+    run = only(replay(stores, make_limits(risk={"horizon_days": 10}), days=7))
 
     assert run.now is Answer.DENY
     assert {"var_95", "cvar_99"} <= set(run.new_codes)
@@ -113,7 +110,7 @@ def test_a_run_without_evidence_is_said_to_be_unknown(treasury, stores):
     treasury.runs.start(old.request)
     treasury.runs.finish(old)
 
-    found = replay(stores, TIGHT, since=LONG_AGO)
+    found = replay(stores, TIGHT, days=7)
 
     run = next(run for run in found.runs if run.run_id == "run-old")
     assert (run.before, run.now) == (Answer.PASS, None)
@@ -133,7 +130,7 @@ def test_evidence_that_is_gone_or_damaged_is_said_so(treasury, stores, statement
     with treasury.database.writing() as connection:
         connection.exec_driver_sql(statement, (record.evidence_digest,))
 
-    run = only(replay(stores, TIGHT, since=LONG_AGO))
+    run = only(replay(stores, TIGHT, days=7))
 
     assert run.now is None
     assert words in run.note
@@ -146,7 +143,7 @@ def test_evidence_of_another_version_is_said_so(treasury, stores):
     treasury.runs.start(other.request)
     treasury.runs.finish(other)
 
-    run = next(run for run in replay(stores, BASE, since=LONG_AGO).runs if run.run_id == "run-other")
+    run = next(run for run in replay(stores, BASE, days=7).runs if run.run_id == "run-other")
 
     assert run.now is None
     assert "another version" in run.note
@@ -158,17 +155,23 @@ def test_runs_before_the_days_asked_for_and_runs_without_a_verdict_are_left_out(
     treasury.market.is_down = True
     treasury.run("run-2")
 
-    recent = replay(stores, TIGHT, since=NOW + timedelta(days=2))
-    whole = replay(stores, TIGHT, since=LONG_AGO)
+    recent = replay(stores, TIGHT, days=2)
+    whole = replay(stores, TIGHT, days=3)
 
     assert (recent.runs, recent.without_verdict) == ((), 1)
     assert ([run.run_id for run in whole.runs], whole.without_verdict) == (["run-1"], 1)
 
 
+def test_without_any_run_there_is_nothing_to_say(stores):
+    found = replay(stores, TIGHT, days=7)
+
+    assert (found.since, found.runs, found.without_verdict) == (None, (), 0)
+
+
 def test_sums_are_part_of_the_data(treasury, stores):
     treasury.run()
 
-    written = replay(stores, TIGHT, since=LONG_AGO).model_dump(mode="json")
+    written = replay(stores, TIGHT, days=7).model_dump(mode="json")
 
     assert {name: written[name] for name in ("newly_denied", "newly_passing", "newly_asking", "unknown")} == {
         "newly_denied": 1,

@@ -22,7 +22,7 @@ AsUser = Annotated[str | None, typer.Option("--as", help="Who does it (AUTOFI_US
 HomeOption = Annotated[Path | None, typer.Option("--home", help="State directory (AUTOFI_HOME).")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print data instead of tables.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the journal.")]
-Days = Annotated[int, typer.Option(min=1, max=3650, help="How far to look back.")]
+Days = Annotated[int, typer.Option(min=1, max=3650, help="How far to look back from the newest run.")]
 
 
 @commands.command("show")
@@ -155,8 +155,6 @@ def judge_again(
     file: FileArgument = None, *, days: Days = 7, as_json: JsonFlag = False, home: HomeOption = None
 ) -> None:
     """Judge recorded runs again under a file: what would it have blocked, what let pass? Changes nothing."""
-    from datetime import timedelta
-
     from app.policy_replay import replay
     from app.policy_tables import print_replay
     from app.settings import load_policy, load_settings
@@ -164,7 +162,7 @@ def judge_again(
 
     settings = load_settings(home=home)
     with open_stores(settings=settings) as stores:
-        found = replay(stores, load_policy(file or settings.policy_path), since=_now() - timedelta(days=days))
+        found = replay(stores, load_policy(file or settings.policy_path), days=days)
     if as_json:
         print_json(found)
     else:
