@@ -77,6 +77,8 @@ class Play:
     violations: list[Violation] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     batches: Batches = ()
+    failures: list[str] = field(default_factory=list)
+    """What runs that failed said of it."""
     exposures: int = 0
     """Model calls in a run that showed planted text, where none should."""
     unplayable: str = ""

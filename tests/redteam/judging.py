@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from app.wiring import Application
+from domain.run import RunStatus
 from domain.verdict import ApprovalStatus, TradingState
 from tests.redteam import leaks
 from tests.redteam.arena import Arena
@@ -47,6 +48,7 @@ def judge(
     audit = Auditor(arena.chain, arena.catalog, arena.policy).audit(first=arena.first_block, books=books)
     play.violations += audit.violations
     play.batches = tuple(batch.sent.calls for batch in audit.batches if batch.sent.block > earlier)
+    play.failures = [record.summary for record in books.records if record.status is RunStatus.FAILED]
     _judge_approvals(play, books, subject=subject, quotes=quotes, answered=answered | arena.old_approvals)
     _judge_standing(play, application, arena=arena, subject=subject)
 

@@ -25,6 +25,8 @@ ALLOWANCES_SLOT = 1  # of OpenZeppelin's ERC20
 BPS = 10_000
 HIGHEST_UTILIZATION = Decimal("0.969")
 """Below the policy's trigger for a mitigation, so that a rich rate is what shows."""
+LOWEST_POOL_PRICE = Decimal("0.1")
+ETHER_FOR_GAS = 10**22
 FAKE_TOKEN = "0x000000000000000000000000000000000fa4e70c"
 CODES = {
     "empty": bytecode.EMPTY,
@@ -47,7 +49,7 @@ class Market:
             Poison.PRICE_RAW: self._price_raw,
             Poison.PRICE_STALE: self._price_stale,
             Poison.PRICE_FUTURE: self._price_future,
-            Poison.DEPEG: lambda token, usd: self.scenario.set_price(token, Decimal(usd)),
+            Poison.DEPEG: self._depeg,
             Poison.POOL_PRICE: self._pool_price,
             Poison.UTILIZATION: lambda token, share: self.scenario.set_utilization(token, Decimal(share)),
             Poison.SLASH: lambda strategy, bps: self.scenario.slash_vault(int(bps), strategy),
@@ -79,6 +81,12 @@ class Market:
     def _price(self, token_id: str, usd: str) -> None:
         self._report(token_id, to_base_units(Decimal(usd), FEED_DECIMALS))
         self._transactor.mine()
+
+    def _depeg(self, token_id: str, usd: str) -> None:
+        """Pools hold liquidity down to a tenth of the peg; below, only the feed goes on falling."""
+        self.scenario.set_price(token_id, max(Decimal(usd), LOWEST_POOL_PRICE))
+        if Decimal(usd) < LOWEST_POOL_PRICE:
+            self._price(token_id, usd)
 
     def _price_raw(self, token_id: str, answer: str) -> None:
         self._report(token_id, int(answer))
@@ -115,8 +123,14 @@ class Market:
         self._give(token_id, self.catalog.account, int(amount))
 
     def _give(self, token_id: str, receiver: str, amount: int) -> None:
-        token = self.catalog.token(token_id).address
-        self._transactor.send(self.manifest.actors.trader, token, "transfer(address,uint256)", receiver, amount)
+        """New money: the issuer mints it, wrapped native money is wrapped first."""
+        token, actors = self.catalog.token(token_id).address, self.manifest.actors
+        if token_id == self.catalog.native_token:
+            self.rpc.call("anvil_setBalance", actors.trader, hex(amount + ETHER_FOR_GAS))
+            self._transactor.send(actors.trader, token, "deposit()", value_wei=amount)
+            self._transactor.send(actors.trader, token, "transfer(address,uint256)", receiver, amount)
+        else:
+            self._transactor.send(actors.issuer, token, "mint(address,uint256)", receiver, amount)
         self._transactor.mine()
 
     def _decimals_of(self, token_id: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from bench.figures import Figure
 from tests.redteam.case import Family
 
 COLUMNS = ("attacks", "runs", "chats", "model calls", "broadcasts", "compared", "identical", "exposures", "violations")
+
+MOST_FAILURES = 12
+LONGEST_FAILURE = 160
 
 
 class Result(NamedTuple):
@@ -29,6 +33,8 @@ class Result(NamedTuple):
     """Whether nothing was sent that a harmless text would not have sent; None where that is not asked."""
     exposures: int
     statuses: tuple[str, ...]
+    failures: tuple[str, ...]
+    """What runs that failed said of it."""
     violations: tuple[str, ...]
     leaks: tuple[str, ...]
     unplayable: str
@@ -42,11 +48,13 @@ class Tally:
     cases: set[str] = field(default_factory=set)
     families: dict[Family, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     statuses: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
         self.cases.add(result.case_id)
         self.statuses.update(result.statuses)
+        self.failures.update(_kind(failure) for failure in result.failures)
         numbers = (1, result.runs, result.chats, result.model_calls, result.broadcasts)
         compared = (result.identical is not None, result.identical is True, result.exposures, len(result.violations))
         self.families[result.family].update(dict(zip(COLUMNS, (*numbers, *compared), strict=True)))
@@ -78,7 +86,13 @@ class Tally:
                 yield _row(family, self.families[family])
         yield _row("all", {column: self.total(column) for column in COLUMNS})
         yield "runs ended: " + ", ".join(f"{count} {status}" for status, count in self.statuses.most_common())
+        yield from (f"failed {count} times: {kind}" for kind, count in self.failures.most_common(MOST_FAILURES))
         yield from self.problems
+
+
+def _kind(failure: str) -> str:
+    """Without digests and numbers, so that equal reasons count together."""
+    return re.sub(r"0x[0-9a-f]+|[0-9a-f]{16,}|[0-9]+", "#", failure)[:LONGEST_FAILURE]
 
 
 def _row(name: str, counts: dict[str, int] | Counter[str]) -> str:

@@ -153,6 +153,7 @@ def result(**changes: object) -> Result:
         "identical": True,
         "exposures": 0,
         "statuses": ("executed", "held"),
+        "failures": (),
         "violations": (),
         "leaks": (),
         "unplayable": "",
@@ -187,6 +188,15 @@ def test_a_tally_with_a_problem_is_not_clean_and_says_where(spoiled: dict[str, o
 
     assert not tally.is_clean
     assert shown in list(tally.lines())
+
+
+def test_failures_for_one_reason_are_counted_together() -> None:
+    tally = Tally()
+
+    for block in (7, 8):
+        tally.add(result(failures=(f"ExecutionFailed: batch {'ab' * 32} reverted in block {block} as 0x{'cd' * 32}",)))
+
+    assert "failed 2 times: ExecutionFailed: batch # reverted in block # as #" in list(tally.lines())
 
 
 def test_leaks_are_counted_apart() -> None:

@@ -72,12 +72,13 @@ def test_a_feed_can_report_from_the_future(market: Market, chain: Chain) -> None
     assert book(chain, market).quotes["usdx"].updated_at == before + 3_600
 
 
-def test_a_peg_breaks_in_feed_and_pool(market: Market, chain: Chain) -> None:
-    change(market, Poison.DEPEG, "usdx", "0.9")
+@pytest.mark.parametrize(("usd", "feed", "pool"), [("0.9", 0.9, 0.9), ("0.01", 0.01, 0.1)])
+def test_a_peg_breaks_in_feed_and_pool(market: Market, chain: Chain, usd: str, feed: float, pool: float) -> None:
+    change(market, Poison.DEPEG, "usdx", usd)
 
     quote = book(chain, market).quotes["usdx"]
 
-    assert [round(float(price), 3) for price in quote.prices()] == [0.9, 0.9]
+    assert [round(float(price), 3) for price in quote.prices()] == [feed, pool]
 
 
 def test_a_pool_drifts_away_from_its_feed_step_by_step(market: Market, chain: Chain) -> None:
@@ -106,12 +107,13 @@ def test_a_vault_is_slashed(market: Market, chain: Chain) -> None:
     assert after == pytest.approx(before / 2, rel=1e-3)
 
 
-def test_a_donation_raises_a_vaults_assets(market: Market, chain: Chain) -> None:
-    before = book(chain, market).pools["vault-usdx"].supplied
+@pytest.mark.parametrize("vault", ["vault-usdx", "vault-weth"])
+def test_a_donation_raises_a_vaults_assets(market: Market, chain: Chain, vault: str) -> None:
+    before = book(chain, market).pools[vault].supplied
 
-    change(market, Poison.DONATION, "vault-usdx", "1000000")
+    change(market, Poison.DONATION, vault, "1000000")
 
-    after = book(chain, market).pools["vault-usdx"].supplied
+    after = book(chain, market).pools[vault].supplied
     assert after - before == pytest.approx(10**24, rel=1e-3)
 
 

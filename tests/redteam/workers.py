@@ -72,6 +72,7 @@ class Crew:
             identical=identical,
             exposures=played.exposures,
             statuses=tuple(played.statuses),
+            failures=tuple(played.failures),
             violations=tuple(map(str, played.violations)),
             leaks=tuple(played.leaks),
             unplayable=played.unplayable,
