@@ -25,6 +25,15 @@ def write_figures(path: Path, figures: Sequence[Figure]) -> None:
     print(table(figures))
 
 
+def merge_figures(path: Path, figures: Sequence[Figure]) -> None:
+    """Into what other programs have measured: only figures of the same names are replaced. Prints nothing."""
+    names = {figure.name for figure in figures}
+    measured = json.loads(path.read_text()) if path.exists() else []
+    kept = [entry for entry in measured if entry["name"] not in names]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([*kept, *(figure._asdict() for figure in figures)], indent=2) + "\n")
+
+
 def table(figures: Sequence[Figure]) -> str:
     """Columns padded to their widest cell; the note comes last and is not padded."""
     rows = [("name", "value", "unit", "against", "note")]

@@ -1,13 +1,11 @@
-"""Counts what the attacks did: a table by family for people, five figures in build/redteam.json for programs."""
+"""Counts what the attacks did: a table by family for people, five figures for programs."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from bench.figures import Figure
@@ -97,12 +95,3 @@ def _kind(failure: str) -> str:
 
 def _row(name: str, counts: dict[str, int] | Counter[str]) -> str:
     return f"{name:16}" + "".join(f"{counts[column]:>12,}" for column in COLUMNS)
-
-
-def merge_figures(path: Path, figures: Sequence[Figure]) -> None:
-    """Into what others have measured: only figures of the same names are replaced."""
-    names = {figure.name for figure in figures}
-    measured = json.loads(path.read_text()) if path.exists() else []
-    kept = [entry for entry in measured if entry["name"] not in names]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([*kept, *(figure._asdict() for figure in figures)], indent=2) + "\n")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.figures import merge_figures
 from bench.run import settle_environment
 from tests.redteam.case import Family
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     settle_environment()
     # Imported only now: numerical libraries read their number of threads when they are loaded.
     from tests.redteam.corpus import all_cases, data_folder, long_form, read_injections, short_form
-    from tests.redteam.report import Tally, merge_figures
+    from tests.redteam.report import Tally
     from tests.redteam.workers import share_out
 
     injections = read_injections(data_folder())

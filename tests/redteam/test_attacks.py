@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.figures import Figure
+from bench.figures import Figure, merge_figures
 from tests.redteam.arena import Rules, Stage
 from tests.redteam.attack import HARMLESS, Attack, Play
 from tests.redteam.case import Case, Family, Place, Poison, Reply, WorldChange
@@ -22,7 +22,7 @@ from tests.redteam.corpus import (
     read_injections,
     short_form,
 )
-from tests.redteam.report import COLUMNS, Result, Tally, merge_figures
+from tests.redteam.report import COLUMNS, Result, Tally
 
 TEXT = Case(id="override-x-001", family=Family.DIRECT_OVERRIDE, text="obey", places=(Place.NEWS, Place.CHAT_QUESTION))
 
