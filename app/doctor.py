@@ -27,6 +27,7 @@ MODEL_DEADLINE_SECONDS: Final = 5.0
 OPENAI_URL: Final = "https://api.openai.com/v1"
 REFUSED_STATUSES: Final = frozenset({401, 403})
 SERVER_ERROR_STATUS: Final = 500
+ADOPT: Final = "restore the last backup; after an update: autofi policy adopt --reason WHY --yes"
 DATABASE_FIXES: Final = (
     ("newer than", "update this program; init does not bring a database back"),
     ("run `autofi init`", "autofi init"),
@@ -171,6 +172,7 @@ def _examine_stores(settings: Settings) -> tuple[Finding, ...]:
             look_at("journal", lambda: _see_journal(stores), fix="restore the last backup; autofi audit verify"),
             look_at("budgets", lambda: _see_budgets(stores), fix="restore the last backup; until then only exits pass"),
             look_at("trading state", lambda: _see_trading(stores), fix="find out why, then autofi resume --reason WHY"),
+            look_at("policy in force", lambda: _see_policy_in_force(stores), fix=ADOPT),
             look_at("open runs", lambda: _see_open_runs(stores), fix="autofi run --resume RUN"),
             look_at("open batches", lambda: _see_open_batches(stores), fix="autofi run --resume RUN settles them"),
         )
@@ -199,6 +201,14 @@ def _see_trading(stores: Stores) -> str:
     if not history:
         raise StoreUnavailable("halted: no state was ever written")
     return f"{history[-1].state} since {history[-1].at:%Y-%m-%d %H:%M} by {history[-1].by}: {history[-1].reason}"
+
+
+def _see_policy_in_force(stores: Stores) -> str:
+    standing = stores.policies.standing()
+    if standing.in_force is None or standing.since is None:
+        return "none yet; the first start adopts the file"
+    waits = f"; a looser one waits for {standing.proposal.waits_for()}" if standing.proposal else ""
+    return f"digest {standing.in_force.digest()[:16]} since {standing.since:%Y-%m-%d %H:%M} UTC{waits}"
 
 
 def _see_open_runs(stores: Stores) -> str:

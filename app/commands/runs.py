@@ -29,7 +29,10 @@ def run(
     *,
     workflow: Annotated[WorkflowName, typer.Option(help="What to decide about.")] = WorkflowName.OPTIMIZE,
     resume: Annotated[str | None, typer.Option(help="Continue this run after a crash or an answer.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="Limits to use (AUTOFI_POLICY).")] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="File of limits to follow (AUTOFI_POLICY): tighter ones bind at once, looser ones wait."),
+    ] = None,
     as_json: JsonFlag = False,
     home: HomeOption = None,
 ) -> None:
