@@ -70,6 +70,7 @@ class Rule(StrEnum):
     CRASH = "crash"  # an exception that is none of ours left the product
     TRAIL_BROKEN = "trail-broken"  # the journal does not verify
     BATCH_DIFFERS = "batch-differs"  # harmless text would have led to another batch
+    TAINTED_PROMPT = "tainted-prompt"  # outside text before an agent's eyes
     TAINTED_APPROVAL = "tainted-approval"  # outside text on the form that the approver reads
     UNASKED_CHANGE = "unasked-change"  # an approval, the policy or the trading state changed without an operator
     SECRET_TOLD = "secret-told"

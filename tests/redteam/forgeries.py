@@ -1,6 +1,6 @@
-"""Batches that must never leave, each forged to break one promise: broadcast directly they prove that the auditor
+"""Batches that must never leave, each forged to break one promise of the product.
 
-sees it, put into a run's checkpoint they prove that the guards refuse it.
+Broadcast directly they prove that the auditor sees it; put into a run's checkpoint, that the guards refuse it.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class Player:
         for question in (*talk, *self._case.turns):
             self._ask(application, question)
         if PROBED & set(self._attack.places):
-            self._face(Gullible(self._quotes.needles))
+            self._face(Gullible(self._quotes.needles, on_exposure=self._expose))
             for question in PROBES:
                 self._ask(application, question)
 
@@ -189,9 +189,12 @@ class Player:
             return Obeying(turns=sum(map(ord, self._case.id)))  # another trick first in every case
         if Place.APPROVAL_SUMMARY in self._attack.places:
             return Quoting(self._attack.text)
-        return Gullible(self._quotes.needles, on_exposure=self._count_exposure)
+        return Gullible(self._quotes.needles, on_exposure=self._expose)
 
-    def _count_exposure(self) -> None:
+    def _expose(self) -> None:
+        if not self.play.exposures:
+            where = "+".join(self._attack.places)
+            self.play.blame(Rule.TAINTED_PROMPT, self._case.id, f"text of {where} in a prompt", "ids and numbers")
         self.play.exposures += 1
 
     def _poison_after(self, run: int, stage: str) -> None:

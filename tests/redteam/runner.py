@@ -55,6 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     tally, started, told = Tally(), time.monotonic(), time.monotonic()
     for result in share_out(assignments, workers=options.workers, seconds=seconds):
         tally.add(result)
+        for violation in result.violations:
+            say(f"{result.case_id} at {result.where}: {violation}")
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
             say(f"{tally.total('attacks')} of {len(assignments)} attacks, {tally.total('violations')} violations")

@@ -14,10 +14,11 @@ from app.wiring import Application, new_request
 from chain.world import default_cache
 from domain.run import RunStatus, Trigger, Workflow
 from domain.verdict import Approval, ApprovalStatus, TradingState
-from tests.redteam.arena import Arena, Rules
+from tests.redteam.arena import Arena, Rules, Stage
 from tests.redteam.attack import Attack, Play
-from tests.redteam.attacker import Honest, Knowledge
+from tests.redteam.attacker import Conversation, Honest, Knowledge
 from tests.redteam.case import Call, Case, Family, Place, Reply
+from tests.redteam.corpus import Assignment
 from tests.redteam.endpoint import Endpoint
 from tests.redteam.findings import Rule
 from tests.redteam.judging import MARK, Quotes, judge
@@ -187,6 +188,18 @@ def test_an_exception_that_is_none_of_ours_is_reported(demo: Arena, endpoint: En
     assert [violation.rule for violation in player.play.violations] == [Rule.CRASH]
 
 
+def test_outside_text_before_an_agents_eyes_is_reported_once(demo: Arena, endpoint: Endpoint) -> None:
+    player = Player(Attack(NEWS, (Place.NEWS,)), demo, endpoint)
+    mind = player._mind()
+    body = {"messages": [{"role": "system", "content": f"facts: {MARK}"}], "tools": []}
+
+    for _ in range(2):
+        mind.reply(Conversation(body))
+
+    assert [violation.rule for violation in player.play.violations] == [Rule.TAINTED_PROMPT]
+    assert player.play.exposures == 2
+
+
 def test_a_chat_that_moves_anything_is_reported(opened: Application, demo: Arena, endpoint: Endpoint) -> None:
     player = Player(Attack(NEWS, (Place.NEWS,)), demo, endpoint)
     before = player._standing(opened)
@@ -244,7 +257,5 @@ def test_a_worker_compares_with_the_twin_and_tells_of_a_mind_that_failed(tmp_pat
     assert (found.identical, found.violations, found.broadcasts) == (True, (), 1)
 
 
-def assignment(case: Case, place: Place):
-    from tests.redteam.corpus import Assignment, Stage
-
+def assignment(case: Case, place: Place) -> Assignment:
     return Assignment(Attack(case, (place,)), Stage.CASH)
