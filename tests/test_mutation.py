@@ -16,6 +16,7 @@ from tests.mutation.equivalent import LIST, read_equivalent, stale_entries
 from tests.mutation.judge import Fate, Outcome
 from tests.mutation.ledger import Ledger, Sources
 from tests.mutation.mutants import Key, mutants_of
+from tests.mutation.uses import Uses
 from tests.mutation.vocabulary import read_vocabulary
 from tests.repository import ROOT
 
@@ -143,6 +144,15 @@ def test_equal_mutants_of_a_function_are_told_apart(tmp_path):
 
     assert len(keys) == len(set(keys))
     assert {key.occurrence for key in keys if key.becomes == "4"} == {1, 2}
+
+
+def test_a_constant_works_where_functions_name_it_or_what_is_made_of_it():
+    text = "A = 1\nB = [A]\nclass C:\n    d = B\n    def f(self):\n        return self.d\ndef g():\n    return A\n"
+
+    uses = Uses({"guards/sample.py": text})
+
+    assert {line.number for line in uses.lines_of(frozenset({"A"}))} == {6, 8}
+    assert uses.lines_of(frozenset({"E"})) == frozenset()
 
 
 KEY = Key("guards/sample.py", "g", "comparison", "x < y", "x <= y")

@@ -27,6 +27,7 @@ import pytest
 from tests.mutation.mutants import Mutant
 from tests.mutation.reach import Reach
 from tests.mutation.suite import Judge, run_suite
+from tests.mutation.uses import Uses
 
 WALL_SECONDS: Final = 600
 """Only against a child that waits for something; processor time is limited per test."""
@@ -78,11 +79,11 @@ def load_ahead(reach: Reach) -> None:
     gc.freeze()
 
 
-def judge(mutants: Sequence[Mutant], reach: Reach, *, root: Path) -> Iterator[Outcome]:
+def judge(mutants: Sequence[Mutant], reach: Reach, uses: Uses, *, root: Path) -> Iterator[Outcome]:
     """One after the other, in this order. The test that killed the last one is asked first: neighbours die alike."""
     last: str | None = None
     for mutant in mutants:
-        seconds = reach.tests_of(mutant)
+        seconds = reach.tests_of(mutant, uses)
         if last in seconds:
             seconds = {last: seconds[last], **seconds}
         outcome = _judge_one(mutant, seconds, root) if seconds else Outcome(Fate.SURVIVED)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tests.mutation.operators import EXPRESSIONS, Change
 from tests.mutation.sites import Place, Site, lines_of, sites_of
 from tests.mutation.structures import STRUCTURES, call_changes, sibling_changes
+from tests.mutation.uses import targets_of
 from tests.mutation.vocabulary import Vocabulary
 
 SHOWN = 110
@@ -42,13 +43,11 @@ class Mutant:
 
     key: Key
     lines: range
+    constants: frozenset[str]
+    """What the statement gives a value, where it stands outside of all functions."""
     tree: ast.Module
     place: Place
     node: ast.AST
-
-    @property
-    def is_in_function(self) -> bool:
-        return self.key.function != "<module>"
 
     def plant(self) -> ast.Module:
         """The tree with this one fault in it."""
@@ -65,7 +64,9 @@ def mutants_of(module: str, text: str, vocabulary: Vocabulary) -> list[Mutant]:
             first = Key(module, site.function, changed.operator, changed.source, changed.becomes)
             seen[first] += 1
             node = ast.copy_location(changed.node, site.node)
-            mutants.append(Mutant(first._replace(occurrence=seen[first]), lines_of(site), tree, site.place, node))
+            constants = frozenset() if site.definition else targets_of(site.statement)
+            key = first._replace(occurrence=seen[first])
+            mutants.append(Mutant(key, lines_of(site), constants, tree, site.place, node))
     return mutants
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,6 +13,7 @@ from coverage import Coverage
 
 from tests.mutation.mutants import Mutant
 from tests.mutation.suite import Recorder, run_suite
+from tests.mutation.uses import Line, Uses
 
 IMPORTED: Final = "import"
 """The context of what runs while guards/ is imported."""
@@ -32,18 +33,20 @@ class Reach(NamedTuple):
     libraries: Sequence[str]
     """Modules worth loading ahead."""
 
-    def tests_of(self, mutant: Mutant) -> dict[str, float]:
-        """Seconds of every test that may notice the mutant, fastest first.
-
-        What runs at import reaches every test; those that also run the module's functions come first.
-        """
-        by_line = self.lines.get(mutant.key.module, {})
-        touched = {context for line in mutant.lines for context in by_line.get(str(line), ())}
-        if IMPORTED not in touched and mutant.is_in_function:
+    def tests_of(self, mutant: Mutant, uses: Uses) -> dict[str, float]:
+        """Seconds of every test that may notice the mutant, fastest first; all of them where nobody can tell."""
+        lines = [Line(mutant.key.module, number) for number in mutant.lines]
+        touched = self._contexts(lines)
+        if IMPORTED in touched:
+            touched = self._contexts(uses.lines_of(mutant.constants))
+        if IMPORTED in touched or (mutant.constants and not touched):
+            chosen = list(self.seconds)
+        else:
             chosen = [test for test in self.seconds if test in touched or _file_of(test) in touched]
-            return {test: self.seconds[test] for test in sorted(chosen, key=self.seconds.__getitem__)}
-        near = {context for contexts in by_line.values() for context in contexts}
-        return dict(sorted(self.seconds.items(), key=lambda entry: (entry[0] not in near, entry[1])))
+        return {test: self.seconds[test] for test in sorted(chosen, key=self.seconds.__getitem__)}
+
+    def _contexts(self, lines: Iterable[Line]) -> set[str]:
+        return {context for line in lines for context in self.lines.get(line.module, {}).get(str(line.number), ())}
 
 
 def _file_of(test: str) -> str:

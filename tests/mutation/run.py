@@ -6,6 +6,7 @@ python -m tests.mutation.run [--module guards/exposure.py] [--sample N --seed S]
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import random
 import subprocess
@@ -21,6 +22,7 @@ from tests.mutation.mutants import Key, Mutant, mutants_of
 from tests.mutation.reach import Reach, read_reach, record_reach
 from tests.mutation.report import Findings, write_report
 from tests.mutation.snapshot import take_snapshot
+from tests.mutation.uses import Uses
 from tests.mutation.vocabulary import read_vocabulary
 from tests.mutation.workers import share_out
 from tests.repository import ROOT
@@ -69,11 +71,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _run_in_snapshot(arguments: Sequence[str]) -> int:
-    take_snapshot(SNAPSHOT)
+    SNAPSHOT.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **ENVIRONMENT}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # every child would compile the tests again
     command = [sys.executable, "-m", "tests.mutation.run", *arguments]
-    return subprocess.run(command, cwd=SNAPSHOT, env=environment, check=False).returncode
+    with (SNAPSHOT.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits: both would write the snapshot and the results
+        take_snapshot(SNAPSHOT)
+        return subprocess.run(command, cwd=SNAPSHOT, env=environment, check=False).returncode
 
 
 def _all_mutants() -> list[Mutant]:
@@ -101,9 +106,10 @@ def _reach(path: Path, files: Sequence[str]) -> Reach:
 def _judge(mutants: Sequence[Mutant], reach: Reach, *, workers: int) -> Iterator[tuple[Key, Outcome]]:
     if mutants:
         load_ahead(reach)
+    uses = Uses({str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "guards").glob("*.py")})
 
     def run(share: Sequence[Mutant]) -> Iterator[tuple[Key, Outcome]]:
-        return zip((mutant.key for mutant in share), judge(share, reach, root=ROOT), strict=True)
+        return zip((mutant.key for mutant in share), judge(share, reach, uses, root=ROOT), strict=True)
 
     return share_out(mutants, run, workers=workers)
 
