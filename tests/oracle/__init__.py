@@ -1,0 +1,1 @@
+"""A second guard, written from docs/guards.md and never from guards/, in exact fractions, and a fuzzer of both."""

@@ -1,0 +1,86 @@
+"""What may be lost: tails, volatility, drawdown and the stress set of the book afterwards, and the trading state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from domain.risk import Estimate, RiskReport
+from domain.verdict import TradingState
+from tests.oracle.book import Book, Facts
+from tests.oracle.exact import Measure, pair_of_statistic
+from tests.oracle.sheet import Sheet, or_unknown
+
+Scenario = tuple[str, str]
+LEVELS = ((0.95, "95"), (0.99, "99"))
+BOOK_FAMILIES = ("volatile_fall", "utilization", "bad_debt", "gas", "oracle_lag", "reward")
+COMBINATIONS = ("run-on-a-stable", "crash", "drained-and-frozen")
+DEPEGS = ("depeg_3", "depeg_12", "depeg_50")
+
+
+def judge_risk(facts: Facts, sheet: Sheet) -> None:
+    report = facts.evidence.risk_after
+    sheet.require("risk_missing", report is not None)
+    if report is None:
+        return
+    for code, estimates in _statistics(report, facts.evidence.policy.risk.horizon_days):
+        for estimate in or_unknown(estimates):
+            _judge_estimate(sheet, code, estimate)
+    _judge_stress(facts, sheet, report)
+
+
+def _statistics(report: RiskReport, horizon_days: int) -> Iterator[tuple[str, list[Estimate]]]:
+    tails = [tail for tail in report.tails if tail.horizon_days == horizon_days]
+    for level, text in LEVELS:
+        yield f"var_{text}", [tail.var for tail in tails if tail.level == level]
+        yield f"cvar_{text}", [tail.cvar for tail in tails if tail.level == level]
+    yield "volatility", [report.volatility] if report.volatility is not None else []
+    yield "drawdown", [report.max_drawdown] if report.max_drawdown is not None else []
+
+
+def _judge_estimate(sheet: Sheet, code: str, estimate: Estimate | None) -> None:
+    """Of an estimate that was not made, neither size nor interval are known."""
+    upper: Measure = None
+    sample: Measure = None
+    coverage: Measure = None
+    if estimate is not None:
+        upper, sample = pair_of_statistic(estimate.upper), (estimate.sample_size, 1)
+        if estimate.lower <= estimate.value <= estimate.upper:
+            coverage = pair_of_statistic(estimate.confidence)
+    sheet.at_most(code, upper, "risk", f"max_{code}_share")
+    sheet.at_least("sample_too_small", sample, "risk", "min_sample_days_count")
+    sheet.at_least("interval_confidence", coverage, "risk", "min_interval_confidence_share")
+
+
+def _judge_stress(facts: Facts, sheet: Sheet, report: RiskReport) -> None:
+    measured: dict[Scenario, list[float]] = {}
+    for stress in report.stress:
+        measured.setdefault((stress.family.value, stress.subject), []).append(stress.loss)
+    for scenario in applicable_scenarios(facts, facts.after) | measured.keys():
+        for loss in or_unknown(measured.get(scenario, [])):
+            observed = None if loss is None else pair_of_statistic(loss)
+            sheet.at_most("stress_loss", observed, "stress", f"max_{scenario[0]}_loss_share")
+
+
+def applicable_scenarios(facts: Facts, book: Book) -> set[Scenario]:
+    """What the book's stable tokens, its protocols and the whole may suffer."""
+    tokens = [token for token in (facts.token_of(line) for line, _ in book.held) if token is not None]
+    strategies = [facts.strategies.get(name) for (kind, name), _ in book.held if kind == "position"]
+    scenarios = {(family, "book") for family in BOOK_FAMILIES}
+    scenarios |= {("combined", combination) for combination in COMBINATIONS}
+    scenarios |= {(family, token.id) for family in DEPEGS for token in tokens if token.is_stable}
+    return scenarios | {("exploit", strategy.protocol) for strategy in strategies if strategy is not None}
+
+
+def judge_trading_state(facts: Facts, sheet: Sheet) -> None:
+    state = facts.evidence.trading_state
+    if state is TradingState.HALTED:
+        sheet.require("trading_state_halted", facts.is_exit)
+    elif state is TradingState.REDUCING:
+        sheet.require("trading_state_reducing", facts.is_exit or _lowers_risk(facts))
+
+
+def _lowers_risk(facts: Facts) -> bool:
+    before, after = facts.evidence.risk_before, facts.evidence.risk_after
+    if facts.entered or before is None or after is None or not before.stress or not after.stress:
+        return False
+    return max(stress.loss for stress in after.stress) < max(stress.loss for stress in before.stress)

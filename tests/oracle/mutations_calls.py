@@ -1,0 +1,242 @@
+"""Ways to change what a batch does: amounts, parties, targets, order, operations, and the bytes themselves."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final
+
+from domain.transaction import Operation, UnsignedCall
+from domain.verdict import Evidence
+from guards.decode import decode_batch
+from tests.builders import ACCOUNT, address
+from tests.oracle import bases
+from tests.oracle.calldata import BY_NAME, Call, read_envelope, write_words
+from tests.oracle.sample import Changes, Mutations, calls_of, with_calls, with_plan
+from tests.oracle.world import unsigned
+
+STRANGER: Final = address(0xBAD)
+HUGE: Final = (2**256 - 1, 2**255, 2**128, 10**30)
+
+
+def amount_near(rng: Random, amount: int) -> int:
+    """Next to the amount, nothing, everything, or off by a token's decimals."""
+    step = rng.choice((0, 0, 0, 1, 2, 3, 4, 5))
+    near = (amount + rng.choice((-1, 1)), 0, rng.choice(HUGE), amount * 10**12, amount // 10**12, amount * 2)[step]
+    return min(max(near, 0), 2**256 - 1)
+
+
+def change_amount(rng: Random, evidence: Evidence) -> Evidence:
+    """One amount of one call; sometimes of the approval before it too, so that they still agree."""
+    calls = list(calls_of(evidence))
+    index = rng.randrange(len(calls))
+    amounts = [field for field, value in _words(calls[index]).items() if isinstance(value, int)]
+    if not amounts:
+        return evidence
+    name = rng.choice(amounts)
+    old = _words(calls[index])[name]
+    new = amount_near(rng, int(old))
+    calls[index] = _rewritten(calls[index], name, new)
+    if index and rng.random() < 0.7 and _words(calls[index - 1]).get("amount") == old:
+        calls[index - 1] = _rewritten(calls[index - 1], "amount", new)
+    return with_calls(evidence, calls)
+
+
+def scale_amounts(rng: Random, evidence: Evidence) -> Evidence:
+    """The whole batch larger or smaller, minimum outs along with it."""
+    numerator = rng.choice((1, 2, 3, 5, 9, 11, 15, 20))
+    calls = []
+    for call in calls_of(evidence):
+        scaled = call
+        for name in ("amount", "assets", "shares", "amountIn", "amountOutMinimum"):
+            value = _words(call).get(name)
+            if isinstance(value, int) and value < 2**200:
+                scaled = _rewritten(scaled, name, value * numerator // 10)
+        calls.append(scaled)
+    return with_calls(evidence, calls)
+
+
+def change_party(rng: Random, evidence: Evidence) -> Evidence:
+    """A recipient, owner, spender or asset becomes somebody else."""
+    calls = list(calls_of(evidence))
+    index = rng.randrange(len(calls))
+    parties = [name for name, value in _words(calls[index]).items() if isinstance(value, str)]
+    if not parties:
+        return evidence
+    calls[index] = _rewritten(calls[index], rng.choice(parties), _somebody(rng, evidence))
+    return with_calls(evidence, calls)
+
+
+def change_target(rng: Random, evidence: Evidence) -> Evidence:
+    calls = list(calls_of(evidence))
+    index = rng.randrange(len(calls))
+    calls[index] = calls[index]._replace(target=_somebody(rng, evidence))
+    return with_calls(evidence, calls)
+
+
+def change_operation(rng: Random, evidence: Evidence) -> Evidence:
+    calls = list(calls_of(evidence))
+    index = rng.randrange(len(calls))
+    if rng.random() < 0.5:
+        calls[index] = calls[index]._replace(is_delegatecall=True)
+    else:
+        calls[index] = calls[index]._replace(value=rng.choice((1, 10**18, 2**256 - 1)))
+    return with_calls(evidence, calls, is_direct=rng.random() < 0.5)
+
+
+def change_selector(rng: Random, evidence: Evidence) -> Evidence:
+    """Another of the six functions, or one that nobody listed, around the same words."""
+    calls = list(calls_of(evidence))
+    index = rng.randrange(len(calls))
+    known = bytes.fromhex(rng.choice(list(BY_NAME.values())).selector[2:])
+    selector = rng.choice((known, rng.randbytes(4), bytes.fromhex("a9059cbb"), b"", b"\0"))
+    calls[index] = calls[index]._replace(data=selector + calls[index].data[4:] if len(selector) == 4 else selector)
+    return with_calls(evidence, calls)
+
+
+def change_length(rng: Random, evidence: Evidence) -> Evidence:
+    calls = list(calls_of(evidence))
+    index = rng.randrange(len(calls))
+    data = calls[index].data
+    longer = (data[:-1], data + b"\0", data + bytes(32), data[:-32], data[:4], b"")
+    calls[index] = calls[index]._replace(data=rng.choice(longer))
+    return with_calls(evidence, calls)
+
+
+def repeat_call(rng: Random, evidence: Evidence) -> Evidence:
+    calls = list(calls_of(evidence))
+    calls.insert(rng.randrange(len(calls) + 1), rng.choice(calls))
+    return with_calls(evidence, calls)
+
+
+def drop_call(rng: Random, evidence: Evidence) -> Evidence:
+    calls = list(calls_of(evidence))
+    del calls[rng.randrange(len(calls))]
+    return with_calls(evidence, calls)
+
+
+def reorder_calls(rng: Random, evidence: Evidence) -> Evidence:
+    calls = list(calls_of(evidence))
+    rng.shuffle(calls)
+    return with_calls(evidence, calls)
+
+
+def append_part(rng: Random, evidence: Evidence) -> Evidence:
+    """Another base's part behind or before the batch: exits that also enter, entries that also leave."""
+    part = list(rng.choice(rng.choice(list(bases.BATCHES.values()))))
+    calls = list(calls_of(evidence))
+    return with_calls(evidence, part + calls if rng.random() < 0.5 else calls + part)
+
+
+def leave_approval(rng: Random, evidence: Evidence) -> Evidence:
+    """An approval that nothing takes: of nothing, of one unit, of everything."""
+    token = rng.choice(evidence.catalog.tokens)
+    spender = rng.choice((evidence.catalog.contracts.swap_router, evidence.catalog.contracts.aave_pool, STRANGER))
+    call = Call(token.address, 0, False, write_words("approve", spender, rng.choice((0, 1, 2**256 - 1))))
+    calls = list(calls_of(evidence))
+    calls.insert(rng.randrange(len(calls) + 1), call)
+    return with_calls(evidence, calls)
+
+
+def flip_byte(rng: Random, evidence: Evidence) -> Evidence:
+    """One bit of the envelope; the judged batch follows the bytes half of the time, the plan's calls less often."""
+    data = bytearray.fromhex(evidence.plan.envelope.data[2:])
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    envelope = evidence.plan.envelope.model_copy(update={"data": "0x" + data.hex()})
+    flipped = with_plan(evidence, envelope=envelope)
+    if rng.random() < 0.5:
+        return flipped
+    catalog = evidence.catalog
+    reading = read_envelope(
+        data=bytes(data),
+        owner=catalog.operator,
+        multisend=catalog.contracts.multisend_call_only,
+    )
+    read: dict[str, object] = {"batch": decode_batch(envelope, catalog=catalog)}
+    calls = tuple(map(unsigned, reading.calls)) if rng.random() < 0.7 else flipped.plan.calls
+    return with_plan(flipped, parts=read, calls=calls)
+
+
+def change_envelope(rng: Random, evidence: Evidence) -> Evidence:
+    """The operator's own call goes elsewhere, carries money or is a delegatecall."""
+    changes: Changes = (
+        {"target": STRANGER},
+        {"value_wei": 1},
+        {"operation": Operation.DELEGATECALL},
+        {"target": evidence.catalog.operator},
+    )
+    return with_plan(evidence, envelope=evidence.plan.envelope.model_copy(update=rng.choice(changes)))
+
+
+def change_plan(rng: Random, evidence: Evidence) -> Evidence:
+    """The plan tells another story than its bytes."""
+    plan = evidence.plan
+    outs = plan.minimum_outs
+    changes: Changes = (
+        {"calls": plan.calls[:-1]},
+        {"calls": (*plan.calls, UnsignedCall(target=STRANGER, data="0x"))},
+        {"minimum_outs": (*outs, 1)},
+        {"minimum_outs": tuple(amount + 1 for amount in outs)},
+        {"minimum_outs": ()},
+        {"account": STRANGER},
+        {"chain_id": 1},
+        {"policy_digest": "0" * 64},
+        {"snapshot_digest": "f" * 64},
+        {"run_id": "run-2"},
+    )
+    return with_plan(evidence, parts=None, **rng.choice(changes))
+
+
+def change_batch(rng: Random, evidence: Evidence) -> Evidence:
+    """The judged batch tells another story than the bytes."""
+    batch = evidence.batch
+    changes: Changes = (
+        {"account": STRANGER},
+        {"chain_id": 1},
+        {"is_complete": not batch.is_complete},
+        {"calls": batch.calls[1:]},
+        {"calls": batch.calls[::-1]},
+        {"calls": ()},
+    )
+    return evidence.model_copy(update={"batch": batch.model_copy(update=rng.choice(changes))})
+
+
+def _words(call: Call) -> dict[str, int | str]:
+    return call.arguments or {}
+
+
+def _rewritten(call: Call, name: str, value: int | str) -> Call:
+    words, signature = dict(_words(call)), call.signature
+    width = {"uint16": 16, "uint24": 24, "uint160": 160}
+    kinds = {} if signature is None else {field: kind for kind, field in signature.fields}
+    if signature is None or name not in words:
+        return call
+    words[name] = value % 2 ** width.get(kinds[name], 256) if isinstance(value, int) else value
+    return call._replace(data=write_words(signature.name, *words.values()))
+
+
+def _somebody(rng: Random, evidence: Evidence) -> str:
+    catalog = evidence.catalog
+    known = [catalog.operator, catalog.contracts.swap_router, catalog.contracts.aave_pool, catalog.contracts.permit2]
+    known += [strategy.contract for strategy in catalog.strategies] + [token.address for token in catalog.tokens]
+    return rng.choice((STRANGER, address(1), address(2), address(0), ACCOUNT, rng.choice(known), rng.choice(known)))
+
+
+CALL_MUTATIONS: Final[Mutations] = (
+    (change_amount, 12),
+    (scale_amounts, 6),
+    (change_party, 5),
+    (change_target, 3),
+    (change_operation, 3),
+    (change_selector, 3),
+    (change_length, 2),
+    (repeat_call, 2),
+    (drop_call, 3),
+    (reorder_calls, 2),
+    (append_part, 5),
+    (leave_approval, 3),
+    (flip_byte, 6),
+    (change_envelope, 1),
+    (change_plan, 4),
+    (change_batch, 2),
+)
+"""Each with its weight."""
