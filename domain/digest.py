@@ -7,9 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+import orjson
 from pydantic import BaseModel
 
 JSON_SAFE_INTEGER: Final = 2**53
+SMALLEST_PLAIN_FLOAT: Final = 1e-4
+LARGEST_PLAIN_FLOAT: Final = 1e16
+"""From the one up to below the other, Python writes floats without exponent, as every writer does."""
 GENESIS: Final = "0" * 64
 
 
@@ -19,7 +23,8 @@ def canonical_json(value: object) -> bytes:
     Integers at or above 2^53 must arrive as strings (Uint256 does that): other languages' readers would round them.
     """
     plain = _plain(value)
-    _require_safe_integers(plain)
+    if _has_one_spelling(plain):
+        return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)  # the same bytes, many times faster
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -33,16 +38,29 @@ def _plain(value: object) -> object:
     return value
 
 
-def _require_safe_integers(plain: object) -> None:
-    pending = [plain]
+def _has_one_spelling(plain: object) -> bool:
+    """Whether any JSON writer would write these bytes. Raises ValueError for an integer that readers would round."""
+    pending, is_alike = [plain], True
     while pending:
         item = pending.pop()
-        if type(item) is dict:
+        if isinstance(item, str):
+            is_alike &= item.isascii()
+        elif isinstance(item, dict):
             pending.extend(item.values())
-        elif type(item) is list:
+        elif isinstance(item, list):
             pending.extend(item)
-        elif isinstance(item, int) and abs(item) >= JSON_SAFE_INTEGER:
-            raise ValueError(f"integer {item} is above 2^53 and must be a decimal string")
+        elif type(item) is float:
+            is_alike &= item == 0 or SMALLEST_PLAIN_FLOAT <= abs(item) < LARGEST_PLAIN_FLOAT
+        elif isinstance(item, int):
+            _require_safe(item)
+        else:
+            is_alike &= item is None
+    return is_alike
+
+
+def _require_safe(integer: int) -> None:
+    if abs(integer) >= JSON_SAFE_INTEGER:
+        raise ValueError(f"integer {integer} is above 2^53 and must be a decimal string")
 
 
 def sha256_hex(payload: bytes) -> str:
