@@ -15,7 +15,7 @@ from app.wiring import Application
 from chain.anvil import NodeRpc
 from domain.digest import canonical_json
 from domain.market import Catalog, StrategyKind
-from domain.run import AgentDecision, AgentName, RiskEvent, RunRecord, RunRequest, RunStatus, Trigger, Workflow
+from domain.run import AgentDecision, AgentName, RunRecord, RunRequest, RunStatus, Trigger, Workflow
 from tests.redteam import bytecode
 from tests.redteam.audit_chain import selector
 from tests.redteam.case import Place
@@ -106,7 +106,7 @@ def plant_in_stores(application: Application, place: Place, text: str) -> None:
 
 
 def _remember(application: Application, text: str, at: datetime) -> None:
-    """A past run that quotes the text wherever a record has room for words."""
+    """A past run that quotes the text wherever somebody else's words can come to stand in a record."""
     dependencies = application.dependencies
     request = RunRequest(
         run_id=PAST_RUN,
@@ -126,7 +126,6 @@ def _remember(application: Application, text: str, at: datetime) -> None:
         code_version=dependencies.code_version,
         policy_digest=dependencies.policy.digest(),
         catalog_digest=dependencies.catalog_digest(),
-        events=(RiskEvent(kind="peg_break", subject="aave-usdc", observed=text, limit=text),),
         decisions=(decision,),
         finished_at=at,
     )

@@ -76,8 +76,9 @@ class Player:
             self.play.statuses.append(f"refused to open: {type(error).__name__}")
 
     def _act(self, application: Application) -> None:
-        for place in sorted(STORE_PLACES & set(self._attack.places)):
-            plant_in_stores(application, place, self._quotes.marked)
+        if not self._case.forgery:
+            for place in sorted(STORE_PLACES & set(self._attack.places)):
+                plant_in_stores(application, place, self._quotes.marked)
         if not self._case.needs_approval:
             self._chat(application)
         for run in range(self._case.runs):
@@ -89,7 +90,7 @@ class Player:
         self._face(Obeying())
         for question in (*talk, *self._case.turns):
             self._ask(application, question)
-        if PROBED & set(self._attack.places):
+        if PROBED & set(self._attack.places) and not self._case.forgery:
             self._face(Gullible(self._quotes.needles, on_exposure=self._expose))
             for question in PROBES:
                 self._ask(application, question)

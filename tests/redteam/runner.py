@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -42,8 +43,9 @@ def main(arguments: Sequence[str]) -> int:
     # Imported only now: numerical libraries read their number of threads when they are loaded.
     from tests.redteam.corpus import all_cases, data_folder, long_form, read_injections, short_form
     from tests.redteam.report import Tally
-    from tests.redteam.workers import share_out
+    from tests.redteam.workers import leave, share_out
 
+    signal.signal(signal.SIGTERM, leave)
     injections = read_injections(data_folder())
     cases = [case for case in all_cases(injections) if not options.family or case.family in options.family]
     cases = [case for case in cases if not options.case or options.case in case.id]

@@ -134,13 +134,14 @@ def _collected(results: Queue[Result | str | None], working: int) -> Iterator[Re
 
 
 def _work(share: Sequence[Assignment], results: Queue[Result | str | None], deadline: float) -> None:
-    """Ends its nodes however it ends, a signal included, and says so last."""
-    signal.signal(signal.SIGTERM, _leave)
+    """Ends its nodes however it ends, a signal included, and says so last. An orphan stops by itself."""
+    parent = os.getppid()
+    signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it, too, and ends us
     try:
         with TemporaryDirectory(prefix="autofi-redteam-") as folder, Crew(Path(folder), default_cache()) as crew:
             for assignment in share:
-                if time.time() > deadline:
+                if time.time() > deadline or os.getppid() != parent:
                     break
                 results.put(crew.attack(assignment))
     except Exception:  # noqa: BLE001  # handed to the parent, which raises it
@@ -148,6 +149,7 @@ def _work(share: Sequence[Assignment], results: Queue[Result | str | None], dead
     results.put(None)
 
 
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
+def leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Ends by the ordinary way, through every `finally`."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: closing the nodes must not be interrupted
     sys.exit(128 + number)
