@@ -10,7 +10,9 @@ from datetime import timedelta
 
 import pytest
 
+from domain.breakers import Trip
 from domain.errors import StoreUnavailable
+from domain.safeguards import TradingStateStore
 from domain.verdict import TradingState
 from memory.database import open_database
 from memory.journal import SqlJournal
@@ -18,6 +20,7 @@ from memory.trading_state import SqlTradingStateStore, TradingStateChange
 from tests.builders import NOW
 
 FILE = "autofi.db"
+LADDER = [TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED]
 
 
 @pytest.fixture
@@ -92,6 +95,100 @@ def test_a_journal_that_takes_no_entry_takes_no_resume_but_never_stops_a_halt(st
         write(store, TradingState.ACTIVE, minutes=2)
 
     assert [change.state for change in store.history()] == [TradingState.ACTIVE, TradingState.HALTED]
+
+
+def make_trip(state: TradingState = TradingState.REDUCING, **changes: object) -> Trip:
+    fields = {"code": "day_drawdown", "subject": "24 hours", "limit": "0.03", "observed": "0.04", "unit": "of value"}
+    return Trip.model_validate({"state": state, **fields, **changes})
+
+
+def test_the_port_of_a_run_has_no_way_up():
+    """A model that talked a node into anything could still only lower the state."""
+    offered = {name for name in vars(TradingStateStore) if not name.startswith("_")}
+
+    assert offered == {"read", "tighten"}
+
+
+@pytest.mark.parametrize(
+    ("current", "asked", "expected"),
+    [(current, asked, max(current, asked, key=LADDER.index)) for current in LADDER for asked in LADDER],
+)
+def test_a_breaker_only_lowers_the_state(store, current, asked, expected):
+    write(store, current)
+
+    answered = store.tighten([make_trip(asked)], at=NOW)
+
+    assert (answered, store.read()) == (expected, expected)
+    assert len(store.history()) == (1 if expected is current else 2)
+
+
+def test_several_trips_go_to_the_tightest_state_in_one_change_that_names_them_all(store):
+    write(store, TradingState.ACTIVE)
+    trips = (make_trip(), make_trip(TradingState.HALTED, code="peak_drawdown", subject="last resume"))
+
+    store.tighten(trips, at=NOW)
+
+    change = store.history()[-1]
+    assert (change.state, change.by, change.trips) == (TradingState.HALTED, "system", trips)
+    assert change.reason == (
+        "day_drawdown of 24 hours: 0.04 of value, limit 0.03; peak_drawdown of last resume: 0.04 of value, limit 0.03"
+    )
+
+
+def test_without_a_trip_nothing_changes(store):
+    write(store, TradingState.REDUCING)
+
+    assert store.tighten([], at=NOW) is TradingState.REDUCING
+    assert len(store.history()) == 1
+
+
+def test_a_change_that_nobody_asked_for_is_in_the_journal_under_its_own_kind(database, store):
+    write(store, TradingState.ACTIVE)
+    store.tighten([make_trip()], at=NOW)
+
+    journal = SqlJournal(database)
+
+    assert [(entry.kind, entry.subject) for entry in journal.entries()] == [
+        ("trading_state", "active"),
+        ("breaker", "reducing"),
+    ]
+    assert json.loads(journal.body(2))["trips"] == [make_trip().model_dump(mode="json")]
+
+
+def test_a_breaker_never_loosens_an_operators_halt_that_came_in_between(database, store):
+    """The breaker's process read ACTIVE; the halt was written before the breaker could write."""
+    write(store, TradingState.ACTIVE)
+    late = HaltedInBetween(database)
+
+    answered = late.tighten([make_trip()], at=NOW)
+
+    assert (answered, store.read()) == (TradingState.HALTED, TradingState.HALTED)
+    assert [change.state for change in store.history()] == [TradingState.ACTIVE, TradingState.HALTED]
+
+
+class HaltedInBetween(SqlTradingStateStore):
+    def read(self) -> TradingState:
+        state = super().read()
+        write(self, TradingState.HALTED, minutes=1)
+        return state
+
+
+def test_a_journal_that_takes_no_entry_stops_a_reducing_breaker_loudly_and_never_a_halting_one(store, tmp_path):
+    write(store, TradingState.ACTIVE)
+    write_directly(tmp_path, "DELETE FROM book_heads WHERE book = 'journal'")
+
+    with pytest.raises(StoreUnavailable, match="book journal has no head row"):
+        store.tighten([make_trip()], at=NOW)
+    store.tighten([make_trip(TradingState.HALTED)], at=NOW)
+
+    assert [change.state for change in store.history()] == [TradingState.ACTIVE, TradingState.HALTED]
+
+
+def test_a_breaker_in_a_book_that_cannot_be_read_finds_it_halted_already(store, tmp_path):
+    write(store, TradingState.ACTIVE)
+    write_directly(tmp_path, "DELETE FROM book_heads WHERE book = 'trading'")
+
+    assert store.tighten([make_trip()], at=NOW) is TradingState.HALTED
 
 
 @pytest.mark.parametrize(
