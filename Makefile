@@ -20,10 +20,10 @@ export UV_LINK_MODE := copy
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run serve test check mutants bench lock clean
+.PHONY: help install demo run serve test check mutants bench lock clean redteam redteam-long
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*##/\1:/p' Makefile | awk -F': ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 install: $(CORE) $(CHAIN)  ## install what the product needs into .venv and node_modules
 
@@ -51,6 +51,16 @@ test: $(DEV) $(CHAIN)  ## every test, and branch coverage of domain, tools and g
 
 mutants: $(DEV)  ## plant faults in guards/ and see that its tests notice; SAMPLE=100 takes less than a minute
 	@$(BIN)/python -m tests.mutation.run $(if $(SAMPLE),--sample $(SAMPLE))
+
+redteam: $(DEV) $(CHAIN)  ## attack the whole product, fuzz its guards and plant faults in them, for three minutes
+	@$(BIN)/python -m tests.redteam.runner --short
+	@$(BIN)/python -m tests.oracle.run --evaluations 20000
+	@$(BIN)/python -m tests.mutation.run --sample 60
+
+redteam-long: $(DEV) $(CHAIN)  ## the same with every case, a million evaluations and every fault: hours
+	@$(BIN)/python -m tests.redteam.runner --long
+	@$(BIN)/python -m tests.oracle.run --evaluations 1000000
+	@$(BIN)/python -m tests.mutation.run
 
 bench: $(DEV) $(CHAIN)  ## measure every number that the README states
 	@$(BIN)/python -m bench.run

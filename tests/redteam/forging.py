@@ -18,14 +18,14 @@ def forgery_named(name: str) -> Forgery:
     return next(forgery for forgery in FORGERIES if forgery.name == name)
 
 
-def forge_plan(application: Application, run_id: str, name: str) -> None:
+def forge_plan(application: Application, run_id: str, forgery: Forgery) -> None:
     """As though the rebalancer had proposed it; the next step simulates it."""
     graph = application.conductor._graph
     thread = {"configurable": {"thread_id": run_id}}
     honest = graph.get_state(thread).values["proposal"]
     if honest.plan is None:
         raise InvariantBroken(f"run {run_id} has no plan to forge")
-    forged = _forged(honest.plan, forgery_named(name), application)
+    forged = _forged(honest.plan, forgery, application)
     graph.update_state(thread, {"proposal": Proposal(plan=forged, economics=RICHES)}, as_node="rebalancer")
 
 

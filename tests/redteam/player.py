@@ -17,7 +17,7 @@ from tests.redteam.attacker import Gullible, Knowledge, Mind, Obeying, Quoting, 
 from tests.redteam.case import Place, Poison, WorldChange
 from tests.redteam.endpoint import SLOW_WIRES, Endpoint
 from tests.redteam.findings import Rule
-from tests.redteam.forging import forge_plan
+from tests.redteam.forging import forge_plan, forgery_named
 from tests.redteam.judging import Quotes, judge, look_for_secrets
 from tests.redteam.planting import CHAIN_PLACES, PAST_RUN, STORE_PLACES, plant_in_stores, plant_on_chain
 
@@ -135,7 +135,7 @@ class Player:
             self._poison(change)
         status = application.conductor.resume(run_id)
         if self._case.forgery:
-            forge_plan(application, run_id, self._case.forgery)
+            forge_plan(application, run_id, forgery_named(self._case.forgery))
             status = application.conductor.resume(run_id)
         for approval in application.dependencies.approvals.pending() if self._case.answer else ():
             with suppress(ApprovalRefused):

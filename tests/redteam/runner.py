@@ -28,6 +28,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     form = parser.add_mutually_exclusive_group(required=True)
     form.add_argument("--short", action="store_true", help="a sample of every family, for CI")
     form.add_argument("--long", action="store_true", help="every case at every place")
+    parser.add_argument("--per-family", type=int, default=SHORT_PER_FAMILY, help="size of the short form's sample")
     parser.add_argument("--seed", type=int, default=SEED, help="of the short form's sample")
     parser.add_argument("--family", choices=[*Family], action="append", help="only this family; may be repeated")
     parser.add_argument("--case", help="only cases whose id contains this")
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     injections = read_injections(data_folder())
     cases = [case for case in all_cases(injections) if not options.family or case.family in options.family]
     cases = [case for case in cases if not options.case or options.case in case.id]
-    short = short_form(cases, per_family=SHORT_PER_FAMILY, seed=options.seed)
+    short = short_form(cases, per_family=options.per_family, seed=options.seed)
     assignments = (short if options.short else long_form(cases))[: options.limit]
     seconds = options.seconds or (SHORT_SECONDS if options.short else LONG_SECONDS)
     say(f"{len(cases)} cases, {len(assignments)} attacks; {injections.absence or 'collected strings included'}")

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.approvals import answer_approval
 from app.settings import DATABASE_FILE
 from app.wiring import Application, new_request
 from chain.world import default_cache
@@ -19,8 +20,11 @@ from tests.redteam.attack import Attack, Play
 from tests.redteam.attacker import Conversation, Honest, Knowledge
 from tests.redteam.case import Call, Case, Family, Place, Reply
 from tests.redteam.corpus import Assignment
+from tests.redteam.desk import honest
 from tests.redteam.endpoint import Endpoint
 from tests.redteam.findings import Rule
+from tests.redteam.forgeries import Forgery
+from tests.redteam.forging import forge_plan
 from tests.redteam.judging import MARK, Quotes, judge
 from tests.redteam.leaks import SECRETS
 from tests.redteam.player import Player, play
@@ -243,6 +247,25 @@ def test_a_forged_plan_is_denied_even_when_somebody_approves_it(asking: Arena, e
     played = play(Attack(case, case.places), asking, endpoint)
 
     assert (played.statuses, played.batches, played.violations) == (["denied"], (), [])
+
+
+def test_a_plan_put_there_is_executed_when_there_is_nothing_wrong_with_it(asking: Arena, endpoint: Endpoint) -> None:
+    """So that the denial of forged ones is about what they do, not about how they came there."""
+    asking.restore()
+    endpoint.face(Honest(), Knowledge())
+    with asking.open(endpoint.base_url) as application:
+        request = new_request(application, Workflow.OPTIMIZE, trigger=Trigger.OPERATOR)
+        application.conductor.start(request)
+        asked = {approval.batch_digest for approval in application.dependencies.approvals.pending()}
+        forge_plan(application, request.run_id, Forgery("honest", Rule.OUTER, honest))
+        application.conductor.resume(request.run_id)
+        (digest,) = {approval.batch_digest for approval in application.dependencies.approvals.pending()} - asked
+        answer_approval(application, digest, approved=True, answered_by="alice")
+
+        status = application.conductor.resume(request.run_id)
+
+        assert status is RunStatus.EXECUTED
+        assert judged(application, asking, answered={digest}) == set()
 
 
 def test_a_worker_compares_with_the_twin_and_tells_of_a_mind_that_failed(tmp_path, shared_world) -> None:
