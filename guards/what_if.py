@@ -1,4 +1,4 @@
-"""Evidence as it had been, had the same batch been planned under another policy.
+"""Evidence as it had been, had the same batch been planned under another policy or on another market.
 
 Every digest that agreed before agrees again, so that only the limits make a difference.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from domain.market import MarketSnapshot
 from domain.plan import RebalancePlan
 from domain.policy import Policy
 from domain.transaction import SimulationReport
@@ -22,6 +23,21 @@ def under_policy(evidence: Evidence, policy: Policy) -> Evidence:
             "plan": plan,
             "simulation": _rebind_simulation(evidence.simulation, evidence.plan, plan),
             "approval": _rebind_approval(evidence.approval, evidence.plan, plan),
+        }
+    )
+
+
+def on_market(evidence: Evidence, snapshot: MarketSnapshot) -> Evidence:
+    """The same calls, minimum outs and expiry, at the prices, rates and pauses of another moment."""
+    old = evidence.plan
+    named = snapshot.digest() if old.snapshot_digest == evidence.snapshot.digest() else old.snapshot_digest
+    plan = old.model_copy(update={"snapshot_digest": named})
+    return evidence.model_copy(
+        update={
+            "snapshot": snapshot,
+            "plan": plan,
+            "simulation": _rebind_simulation(evidence.simulation, old, plan),
+            "approval": _rebind_approval(evidence.approval, old, plan),
         }
     )
 

@@ -17,7 +17,7 @@ from domain.units import value_usd
 from domain.verdict import Approval, ApprovalStatus, Evidence, TradingState, Verdict
 from graph.dependencies import Dependencies, Mode
 from graph.evidence import gather_evidence, reparse_plan, simulate_book
-from graph.judgement import judge
+from graph.judgement import judge, judge_now
 from graph.state import State
 from guards.budgets import measure_spending
 from guards.certificate import issue_certificate
@@ -37,6 +37,8 @@ def execute(state: State, dependencies: Dependencies) -> State:
         state, dependencies, book=simulate_book(state, dependencies), approval=_consent(state, dependencies)
     )
     judgement = judge(evidence, dependencies)
+    if judgement.verdict.is_pass and not judgement.verdict.is_exit:
+        judgement = judge_now(evidence, dependencies) or judgement
     verdict = judgement.verdict
     if not verdict.is_pass or verdict.needs_approval:
         dependencies.budgets.release(digest)
