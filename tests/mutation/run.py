@@ -28,7 +28,15 @@ from tests.mutation.workers import share_out
 from tests.repository import ROOT
 
 SNAPSHOT: Final = ROOT / "build" / "mutation" / "tree"
-SUITE: Final = ("tests/test_guards_*.py", "tests/test_decode.py", "tests/test_breakers.py")
+SUITE: Final = (
+    "tests/test_guards_*.py",
+    "tests/test_decode*.py",
+    "tests/test_registry.py",
+    "tests/test_words.py",
+    "tests/test_alternatives.py",
+    "tests/test_what_if.py",
+    "tests/test_breakers.py",
+)
 LEFT_OUT: Final = {"tests/test_guards_properties.py"}
 """Drawn examples kill by luck and take two thirds of the time: a fault deserves a test that names it."""
 ENVIRONMENT: Final = {
