@@ -52,12 +52,12 @@ test: $(DEV) $(CHAIN)  ## every test, and branch coverage of domain, tools and g
 mutants: $(DEV)  ## plant faults in guards/ and see that its tests notice; SAMPLE=100 takes less than a minute
 	@$(BIN)/python -m tests.mutation.run $(if $(SAMPLE),--sample $(SAMPLE))
 
-redteam: $(DEV) $(CHAIN)  ## attack the whole product, fuzz its guards and plant faults in them, for three minutes
+redteam: $(DEV) $(CHAIN)  ## attack the whole product, fuzz its guards and plant faults in them, in three minutes
 	@$(BIN)/python -m tests.redteam.runner --short
 	@$(BIN)/python -m tests.oracle.run --evaluations 20000
 	@$(BIN)/python -m tests.mutation.run --sample 60
 
-redteam-long: $(DEV) $(CHAIN)  ## the same with every case, a million evaluations and every fault: hours
+redteam-long: $(DEV) $(CHAIN)  ## the same with every case, a million evaluations and every fault, in hours
 	@$(BIN)/python -m tests.redteam.runner --long
 	@$(BIN)/python -m tests.oracle.run --evaluations 1000000
 	@$(BIN)/python -m tests.mutation.run
