@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from domain.policy import Policy, is_unlimited
 from domain.policy_change import LimitValue, limit_text, limits_of
-from domain.units import BPS_PER_ONE
+from domain.units import BPS_PER_ONE, SECONDS_PER_DAY
 
 
 class Contradiction(NamedTuple):
@@ -97,6 +97,8 @@ BOUNDS: Final = (
     Bounds("slippage.emergency_floor_bps", None, BPS_PER_ONE - 1, "a swap must bring something, on the way out too"),
     Bounds("simulation.max_delta_tolerance_bps", None, BPS_PER_ONE - 1, "a batch could do nothing of what it says"),
     Bounds("approval.expiry_seconds", 60, None, "plans expire before they can be sent, the way out included"),
+    Bounds("approval.expiry_seconds", None, 7 * SECONDS_PER_DAY, "the market that was consented to is gone by then"),
+    Bounds("changes.loosening_delay_seconds", None, 365 * SECONDS_PER_DAY, "a delay, and no prohibition"),
 )
 
 

@@ -48,7 +48,7 @@ def test_the_word_unlimited_leaves_a_limit_to_its_parent(rule):
     assert rule.child not in keys_named(with_limits(DEMO, {rule.child: "unlimited"}))
 
 
-@pytest.mark.parametrize("rule", BOUNDS, ids=lambda rule: rule.key)
+@pytest.mark.parametrize("rule", BOUNDS, ids=lambda rule: f"{rule.key} {rule.low} {rule.high}")
 def test_a_limit_may_lie_on_its_bound_and_not_beyond(rule):
     edge, beyond = (rule.low, rule.low - 1) if rule.low is not None else (rule.high, rule.high + 1)
 
