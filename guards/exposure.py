@@ -49,8 +49,10 @@ def values_of(holdings: Iterable[Worth], case: Case) -> Values:
     """USD per code and subject; every holding counts in each of its families. An unpriced one makes NAV unknown."""
     values: Values = defaultdict(lambda: defaultdict(Decimal))
     for holding in holdings:
+        worth = holding.value_usd or Decimal(0)
         for code, subject in _subjects(holding, case):
-            values[code][subject] = EXACT.add(values[code][subject], holding.value_usd or Decimal(0))
+            family = values[code]
+            family[subject] = EXACT.add(family[subject], worth)
     return values
 
 
@@ -74,7 +76,7 @@ def _strategy_subjects(strategy: Strategy) -> Iterable[tuple[str, str]]:
         ("collateral_share", strategy.collateral),
         ("factor_share", strategy.factors),
     ):
-        for subject in sorted(set(shared)):
+        for subject in set(shared):
             yield code, subject
 
 

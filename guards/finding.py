@@ -45,16 +45,6 @@ class Row(NamedTuple):
     passed: bool
     waived: bool = False
 
-    @property
-    def headroom(self) -> Decimal | None:
-        """What is left up to the limit; None for a fact and wherever either side is no number."""
-        if self.sense is Sense.FACT:
-            return None
-        observed, limit = number(self.observed), number(self.limit)
-        if observed is None or limit is None:
-            return None
-        return EXACT.subtract(limit, observed) if self.sense is Sense.AT_MOST else EXACT.subtract(observed, limit)
-
 
 @dataclass(frozen=True, slots=True)
 class Ruler:
@@ -112,10 +102,10 @@ def text(value: Quantity | str | None) -> str:
 
 
 def _text(value: Quantity | str | None) -> str:
+    if type(value) is Decimal:
+        return _plain(value) if value.is_finite() else UNKNOWN
     if isinstance(value, str):
         return value[:MAX_TEXT]
-    if type(value) is Decimal and value.is_finite():
-        return _plain(value)
     if type(value) is int:
         return str(value) if -SHORT < value < SHORT else _plain(Decimal(value))
     return UNKNOWN
@@ -135,8 +125,7 @@ def findings_of(rows: Iterable[Row]) -> list[dict[str, object]]:
 
 
 def _finding_of(row: Row) -> dict[str, object]:
-    guard, code, subject, _, observed, limit, unit, passed, waived = row
-    room = row.headroom
+    guard, code, subject, sense, observed, limit, unit, passed, waived = row
     return {
         "guard": guard,
         "code": code,
@@ -144,7 +133,17 @@ def _finding_of(row: Row) -> dict[str, object]:
         "limit": _text(limit),
         "observed": _text(observed),
         "unit": unit[:MAX_UNIT],
-        "headroom": None if room is None else _plain(room),
+        "headroom": _headroom(sense, observed=observed, limit=limit),
         "passed": passed,
         "waived": waived,
     }
+
+
+def _headroom(sense: Sense, *, observed: Quantity | str | None, limit: Quantity | str | None) -> str | None:
+    """What is left up to the limit; None for a fact and wherever either side is no number."""
+    if sense is Sense.FACT:
+        return None
+    known, bound = number(observed), number(limit)
+    if known is None or bound is None:
+        return None
+    return _text(bound - known if sense is Sense.AT_MOST else known - bound)

@@ -40,12 +40,24 @@ def test_comparisons_are_exact_at_any_size(observed, limit):
     assert RULER.at_least("code", "s", observed=observed, limit=limit, unit="wei").passed == (observed >= limit)
 
 
+def headroom(row):
+    (finding,) = findings_of([row])
+    return finding["headroom"]
+
+
 def test_headroom_is_what_is_left():
-    assert RULER.at_most("code", "s", observed=Decimal("0.3"), limit=Decimal("0.35"), unit="x").headroom == Decimal(
-        "0.05"
-    )
-    assert RULER.at_least("code", "s", observed=7, limit=5, unit="x").headroom == 2
-    assert RULER.at_most("code", "s", observed=7, limit="unlimited", unit="x").headroom is None
+    share, limit = Decimal("0.3"), Decimal("0.35")
+
+    assert headroom(RULER.at_most("code", "s", observed=share, limit=limit, unit="x")) == "0.05"
+    assert headroom(RULER.at_least("code", "s", observed=7, limit=5, unit="x")) == "2"
+    assert headroom(RULER.at_most("code", "s", observed=7, limit="unlimited", unit="x")) is None
+    assert headroom(RULER.fact("code", "s", passed=True, limit="1", observed="1")) is None
+
+
+def test_headroom_is_exact_at_any_size():
+    row = RULER.at_most("code", "s", observed=Decimal(1), limit=Decimal(10**60), unit="x")
+
+    assert headroom(row) == "9" * 60
 
 
 def test_numbers_are_shown_plainly():

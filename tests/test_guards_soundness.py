@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.digest import GENESIS
 from domain.portfolio import Portfolio
-from domain.verdict import Economics, Evidence
+from domain.verdict import Economics, Evidence, TradingState
 from guards import check
 from tests.builders_evidence import codes, make_evidence
 
@@ -148,6 +148,19 @@ def test_a_subclass_is_judged_by_its_fields_alone():
     liar = Liar.model_validate(SAMPLE.before.model_dump())
 
     assert check(SAMPLE.model_copy(update={"before": liar})) == check(SAMPLE)
+
+
+class Forger(Evidence):
+    """Writes itself down as something better."""
+
+    def model_dump_json(self, **options: object) -> str:
+        return make_evidence().model_dump_json()
+
+
+def test_evidence_does_not_get_to_say_how_it_is_written():
+    halted = make_evidence(trading_state=TradingState.HALTED)
+
+    assert check(Forger.model_construct(**dict(halted))) == check(halted)
 
 
 def test_a_truth_value_that_poses_as_a_block_number_leaves_no_trace():
