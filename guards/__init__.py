@@ -91,7 +91,8 @@ def _waive(row: Row) -> Row:
 def _answer(case: Case, rows: Sequence[Row], *, way_out: bool) -> Verdict:
     findings = findings_of(rows)
     denied = [row for row in rows if not row.passed]
-    feasible = _attempt(lambda known: largest_feasible(known, denied), case) or nothing_feasible(denied)
+    feasible = _attempt(lambda known: largest_feasible(known, denied), case) if denied else None
+    feasible = feasible or nothing_feasible(denied)
     denials = [
         {name: finding[name] for name in DENIAL_FIELDS} | {"feasible_bps": bps}
         for finding, bps in zip((f for f in findings if not f["passed"]), feasible.bps, strict=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from domain.units import EXACT
@@ -13,16 +12,14 @@ from guards.finding import Row
 from guards.lines import Entry, Line, budget_lines, economics_lines, exposure_lines, slippage_lines, stress_lines
 from guards.measures import moved_usd
 
-LINES: Final[Mapping[str, Callable[[Case], Iterator[Entry]]]] = MappingProxyType(
-    {
-        "exposure": exposure_lines,
-        "risk": stress_lines,
-        "economics": economics_lines,
-        "slippage": slippage_lines,
-        "budgets": budget_lines,
-    }
+FAMILIES: Final[tuple[Callable[[Case], Iterator[Entry]], ...]] = (
+    exposure_lines,
+    stress_lines,
+    economics_lines,
+    slippage_lines,
+    budget_lines,
 )
-"""By guard. The others ask for facts that no part of a batch changes."""
+"""All other rows ask for facts that no part of a batch changes."""
 
 
 class Alternatives(NamedTuple):
@@ -37,20 +34,16 @@ def nothing_feasible(rows: Sequence[Row]) -> Alternatives:
 
 
 def largest_feasible(case: Case, rows: Sequence[Row]) -> Alternatives:
-    """None wherever no part would pass. `rows` are those that deny."""
-    if not rows:
-        return nothing_feasible(rows)
-    families = {guard: dict(LINES[guard](case)) for guard in {row.guard for row in rows} & LINES.keys()}
-    lines = (families.get(row.guard, {}).get((row.code, row.subject)) for row in rows)
-    bps = tuple((line.most_bps or None) if line else None for line in lines)
-    if not all(bps):
-        return Alternatives(bps, None)
-    families |= {guard: dict(lines_of(case)) for guard, lines_of in LINES.items() if guard not in families}
-    part, moved = _within([line for family in families.values() for line in family.values()]), moved_usd(case)
-    return Alternatives(bps, EXACT.multiply(moved, Decimal(part).scaleb(-4)) if moved and part else None)
+    """None wherever no part would pass. `rows` are those that deny, at least one."""
+    lines = {key: line for family in FAMILIES for key, line in family(case)}
+    straight = (lines.get((row.code, row.subject)) for row in rows)
+    bps = tuple((line.most_bps or None) if line else None for line in straight)
+    part = _within(lines.values()) if all(bps) else 0
+    value = EXACT.multiply(moved_usd(case) or Decimal(0), Decimal(part).scaleb(-4))
+    return Alternatives(bps, value or None)
 
 
-def _within(lines: Sequence[Line]) -> int:
+def _within(lines: Collection[Line]) -> int:
     """In basis points, 0 for none. Rows that the whole batch passes count too: half a way out may still exceed."""
-    part = min((line.most_bps for line in lines if line.before <= 0), default=0)
+    part = min(line.most_bps for line in lines if line.most_bps)
     return part if all(line.least_bps <= part for line in lines) else 0

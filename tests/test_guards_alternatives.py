@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app.render import print_verdict
+from domain.portfolio import Position
 from domain.risk import StressLoss
 from domain.stress import StressFamily
 from domain.verdict import Economics, Evidence
@@ -89,16 +90,71 @@ def test_a_denial_without_a_line_leaves_the_verdict_without_an_alternative() -> 
     assert verdict.feasible_usd is None
 
 
-@pytest.mark.parametrize(("share", "expected"), [("0.06", 70_000), ("0.04", None)])
-def test_half_a_way_out_of_an_excess_may_still_exceed(share: str, expected: int | None) -> None:
-    # All of a twelfth leaves Aave USDX; half of it leaves a twenty-fourth, 0.0417 of the book.
+@pytest.mark.parametrize(("share", "expected"), [("0.05", 56_000), ("0.0499", None)])
+def test_a_part_of_a_way_out_of_an_excess_may_still_exceed(share: str, expected: int | None) -> None:
+    # All of a twelfth leaves Aave USDX; four tenths of that leave 60,000 of 1,200,000 dollars there.
     moves = [withdraw("aave-usdx", "usdx", 100_000 * DAI), supply(40_000)]
-    policy = make_limits(exposure={"max_strategy_share": share}, budgets={"max_day_value_usd": 70_000})
+    policy = make_limits(exposure={"max_strategy_share": share}, budgets={"max_day_value_usd": 56_000})
 
     verdict = check(judge(moves, policy=policy))
 
-    assert [(denial.code, denial.feasible_bps) for denial in verdict.denials] == [("day_value", 5_000)]
+    assert [(denial.code, denial.feasible_bps) for denial in verdict.denials] == [("day_value", 4_000)]
     assert verdict.feasible_usd == expected
+
+
+@pytest.mark.parametrize(("window", "bps"), [("day", 7_500), ("week", 2_500)])
+def test_slippage_adds_up_over_its_window(window: str, bps: int) -> None:
+    # 50,000 USDC for at least 49,800 DAI may lose 200 dollars, and 50 were lost before.
+    limit = 50 + 200 * bps // 10_000
+    policy = make_limits(slippage={f"max_{window}_slippage_usd": limit})
+    used = make_budget(**{f"slippage_{window}_usd": 50})
+
+    verdict = check(judge([swap("usdc", "dai", 50_000 * USDC, 49_800 * DAI)], policy=policy, budget=used))
+
+    assert [(denial.code, denial.feasible_bps) for denial in verdict.denials] == [(f"{window}_slippage", bps)]
+    assert verdict.feasible_usd == 5 * bps
+
+
+@pytest.mark.parametrize(("window", "bps"), [("day", 8_000), ("week", 3_000)])
+def test_losses_add_up_over_their_window(window: str, bps: int) -> None:
+    # The pool takes 6 basis points of 50,000 dollars, and 40 dollars were lost before.
+    policy = make_limits(budgets={f"max_{window}_loss_usd": 40 + 30 * bps // 10_000})
+    used = make_budget(**{f"loss_{window}_usd": 40})
+
+    found = bps_by_code(judge([swap("usdc", "dai", 50_000 * USDC, 49_800 * DAI)], policy=policy, budget=used))
+
+    assert found == {f"{window}_loss": bps}
+
+
+def test_the_day_s_turnover_has_room_for_a_part() -> None:
+    # 1,200,000 dollars may turn over once a day: 960,000, of which 950,000 are used.
+    found = bps_by_code(judge([supply(50_000)], budget=make_budget(turnover_day_usd=950_000)))
+
+    assert found == {"day_turnover": 2_000}
+
+
+@pytest.mark.parametrize(
+    ("kind", "share", "bps"),
+    [("supplied", "0.0049", 9_848), ("supplied", "0.002", 4_008), ("withdrawable", "0.01", 6_000)],
+)
+def test_a_pool_is_filled_up_to_its_share(kind: str, share: str, bps: int) -> None:
+    # A part p of 100,000 USDC joins 20,000,000, of which 6,000,000 could leave: 100,000 p of 20,000,000 + 100,000 p.
+    policy = make_limits(exposure={f"max_pool_{kind}_share": share})
+
+    found = bps_by_code(judge([supply(100_000)], policy=policy))
+
+    assert found == {f"pool_{kind}_share": bps}
+
+
+def test_a_book_that_cannot_be_read_leaves_every_denial_without_a_part() -> None:
+    evidence = judge([supply(50_000)], policy=make_limits(budgets={"max_day_value_usd": 30_000}))
+    unlisted = evidence.after.model_copy(update={"positions": (Position(strategy="unlisted", shares=1, amount=1),)})
+
+    verdict = check(evidence.model_copy(update={"after": unlisted}))
+
+    assert "guard_fault" in {denial.code for denial in verdict.denials}
+    assert {denial.feasible_bps for denial in verdict.denials} == {None}
+    assert verdict.feasible_usd is None
 
 
 @pytest.mark.parametrize(("gain", "expected"), [(41.7, 30_000), (41.6, None)])
