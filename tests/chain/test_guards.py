@@ -17,12 +17,13 @@ from domain.plan import Move, MoveKind
 from domain.verdict import Evidence, TradingState
 from guards import check
 from guards.decode import decode_batch
+from guards.soundness import read_again
 from tests.builders_evidence import codes, make_budget, make_limits, rows_of
 from tests.fakes_chain import FixedClock
 from tools.transactions.batch import build_plan
 
 pytestmark = pytest.mark.chain
-BYTES_AND_MONEY = ("soundness", "binding", "allowlist", "simulation", "slippage")
+BYTES_AND_MONEY = ("binding", "allowlist", "simulation", "slippage")
 SAMPLE_USD = 5_000
 
 
@@ -129,7 +130,8 @@ class Desk:
 
 
 def bytes_and_money(evidence: Evidence) -> set[str]:
-    return codes(list(itertools.chain.from_iterable(rows_of(name, evidence) for name in BYTES_AND_MONEY)))
+    judged = read_again(evidence)
+    return codes(list(itertools.chain.from_iterable(rows_of(name, judged) for name in BYTES_AND_MONEY)))
 
 
 def test_entering_every_strategy_does_what_the_calls_say(world):
