@@ -197,11 +197,12 @@ class Facts:
 
     @cached_property
     def traded(self) -> set[str]:
-        return {token.id for swap in self.swaps for token in (swap.token, swap.bought) if token is not None}
+        tokens = (token for action in self.known_actions for token in (action.token, action.bought))
+        return {token.id for token in tokens if token is not None}
 
     @cached_property
     def live_tokens(self) -> set[str]:
-        """Held before or after, traded, or paying for gas; of what nobody lists there is no price to judge."""
+        """Held before or after, named by a call, or paying for gas; of what nobody lists there is no price to judge."""
         held = [self.token_of(line) for book in (self.before, self.after) for line, _ in book.held]
         names = {token.id for token in held if token is not None}
         return names | self.traded | {self.evidence.catalog.native_token}

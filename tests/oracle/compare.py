@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from domain.verdict import Evidence, Verdict
 from tests.oracle.generator import Recipe
 from tests.oracle.limits import Judgement, judge
 
 Check = Callable[[Evidence], Verdict]
+BLURRED: Final = frozenset({"batch_mismatch"})
+"""Two readings of bytes that nobody can read need not differ in the same place."""
+CERTAIN: Final = frozenset({"evidence_invalid", "batch_mismatch"})
 
 
 class Outcome(StrEnum):
@@ -36,6 +39,10 @@ def compare(evidence: Evidence, check: Check) -> Comparison:
         verdict = check(evidence)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         return Comparison(Outcome.CRASH, judgement, note=repr(error)[:300])
+    return compared(judgement, verdict)
+
+
+def compared(judgement: Judgement, verdict: Verdict) -> Comparison:
     codes = frozenset(denial.code for denial in verdict.denials)
     note = f"exit {verdict.is_exit}, waits {verdict.needs_approval}"
     return Comparison(_outcome(judgement, verdict, codes), judgement, codes, note)
@@ -49,18 +56,14 @@ def _outcome(judgement: Judgement, verdict: Verdict, codes: frozenset[str]) -> O
         return Outcome.VIOLATION if is_allowed else Outcome.OVER_DENIAL
     if "guard_fault" in codes and not judgement.allowed:
         return Outcome.FAULT
-    if not judgement.is_readable:
-        return Outcome.AGREES if judgement.codes & CERTAIN <= codes else Outcome.CODES
     blurred = BLURRED if "undecoded" in codes & judgement.codes else frozenset()
-    if codes - blurred != judgement.codes - blurred:
+    expected, found = judgement.codes - blurred, codes - blurred
+    if not judgement.is_readable:
+        return Outcome.AGREES if expected & CERTAIN <= found else Outcome.CODES
+    if expected != found:
         return Outcome.CODES
     is_same = (verdict.is_exit, verdict.needs_approval) == (judgement.is_exit, judgement.needs_approval)
     return Outcome.AGREES if is_same else Outcome.FLAGS
-
-
-BLURRED = frozenset({"batch_mismatch"})
-"""Two readings of bytes that nobody can read need not differ in the same place."""
-CERTAIN = frozenset({"evidence_invalid", "batch_mismatch"})
 
 
 def shrunk(recipe: Recipe, check: Check) -> Recipe:

@@ -42,8 +42,8 @@ def _judge_prices(facts: Facts, sheet: Sheet, token_id: str) -> None:
     sources = len({price.source for price in prices})
     sheet.at_least("price_sources_too_few", (sources, 1), "freshness", "min_price_sources_count")
     values: list[Rational] = [unit_price(price.price_usd, 0) for price in prices]
-    spread = Fraction(max(values)) - Fraction(min(values))
-    sheet.at_most("price_disputed", (spread * BPS, min(values)), "freshness", "max_price_disagreement_bps")
+    lowest, highest = Fraction(min(values)), Fraction(max(values))
+    sheet.at_most("price_disputed", ((highest - lowest) * BPS, lowest), "freshness", "max_price_disagreement_bps")
 
 
 def _judge_peg(facts: Facts, sheet: Sheet, line: Line) -> None:
@@ -51,7 +51,7 @@ def _judge_peg(facts: Facts, sheet: Sheet, line: Line) -> None:
     if token is None or not token.is_stable:
         return
     for price in or_unknown(facts.prices.get(token.id, [])):
-        deviation = None if price is None else (abs(money(price.price_usd) - DOLLAR) * BPS, DOLLAR)
+        deviation = None if price is None else (abs(Fraction(money(price.price_usd)) - DOLLAR) * BPS, DOLLAR)
         sheet.at_most("stable_deviation", deviation, "freshness", "max_stable_deviation_bps")
 
 

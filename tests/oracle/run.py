@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Final, NamedTuple
 
+from bench.figures import Figure, merge_figures
 from guards import check
-from bench.figures import Figure
 from tests.oracle.compare import Check, Comparison, Outcome, compare, shrunk
 from tests.oracle.generator import Recipe, recipe
 from tests.oracle.limits import APPLY_TO_EXITS, WAIVED_BY_EXITS
@@ -109,8 +109,12 @@ def figures_of(tally: Tally, seed: int) -> list[Figure]:
     note = f"against a second guard in exact fractions, seed {seed}"
     return [
         Figure("fuzz_evaluations", tally.evaluations, "cases", None, note),
-        Figure("fuzz_violations", tally.outcomes[Outcome.VIOLATION], "cases", 0, "allowed, and forbidden by the oracle"),
-        Figure("fuzz_over_denials", tally.outcomes[Outcome.OVER_DENIAL], "cases", 0, "denied, and allowed by the oracle"),
+        Figure(
+            "fuzz_violations", tally.outcomes[Outcome.VIOLATION], "cases", 0, "allowed, and forbidden by the oracle"
+        ),
+        Figure(
+            "fuzz_over_denials", tally.outcomes[Outcome.OVER_DENIAL], "cases", 0, "denied, and allowed by the oracle"
+        ),
         Figure("fuzz_crashes", tally.outcomes[Outcome.CRASH], "cases", 0, "check raised"),
     ]
 
