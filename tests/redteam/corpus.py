@@ -1,27 +1,19 @@
-"""Every attack there is to play: the written cases, forged plans, and the strings of a data folder where one is."""
+"""Every attack there is to play, and which of them a short or a long form plays."""
 
 from __future__ import annotations
 
-import os
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from pathlib import Path
 from typing import NamedTuple
 
 from tests.redteam.arena import Stage
 from tests.redteam.attack import Attack
 from tests.redteam.case import Case, Family, Place
 from tests.redteam.cases import CASES
+from tests.redteam.collected import Injections
 from tests.redteam.forgeries import FORGERIES
-from tests.repository import ROOT
-
-DATA = "AUTOFI_DATA"
-BESIDE = ROOT.parent / "shared" / "data"
-INJECTIONS = Path("injection") / "injection.parquet"
-INJECTION_PLACES = (Place.TOKEN_SYMBOL, Place.NEWS, Place.PROTOCOL_METADATA)
-HARMLESS_KIND = "benign_carrier"
 
 
 class Assignment(NamedTuple):
@@ -29,13 +21,6 @@ class Assignment(NamedTuple):
 
     attack: Attack
     stage: Stage
-
-
-class Injections(NamedTuple):
-    """Strings that others collected, or why there are none."""
-
-    cases: tuple[Case, ...]
-    absence: str = ""
 
 
 def forged_cases() -> tuple[Case, ...]:
@@ -51,39 +36,6 @@ def forged_cases() -> tuple[Case, ...]:
         )
         for forgery in FORGERIES
         for answer in ("", "approve")
-    )
-
-
-def data_folder() -> Path:
-    """Named by AUTOFI_DATA, else shared/data beside the repository."""
-    named = os.environ.get(DATA)
-    return Path(named) if named else BESIDE
-
-
-def read_injections(folder: Path) -> Injections:
-    """Each string at three places; carriers without an attack in them are read, too: they must change nothing."""
-    file = folder / INJECTIONS
-    if not file.is_file():
-        return Injections((), f"{file.name} is not there: set {DATA} to a folder that holds {INJECTIONS}")
-    import pandas as pd
-
-    try:
-        table = pd.read_parquet(file)
-    except ImportError:
-        return Injections((), f"{file.name} needs pyarrow to be read: pip install pyarrow")
-    return Injections(
-        tuple(
-            Case(
-                id=f"{Family.TOOL_INJECTION}-collected-{number:03}",
-                family=Family.TOOL_INJECTION,
-                text=str(text),
-                places=INJECTION_PLACES,
-                tags=(str(kind), str(source)),
-            )
-            for number, (text, kind, source) in enumerate(
-                zip(table["text"], table["kind"], table["source"], strict=True)
-            )
-        )
     )
 
 

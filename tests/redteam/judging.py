@@ -53,6 +53,15 @@ def judge(
     _judge_standing(play, application, arena=arena, subject=subject)
 
 
+def require_silence(play: Play, subject: str, *, arena: Arena, earlier: int) -> None:
+    """Of a product that did not open: nothing of the account may have moved."""
+    catalog, head = arena.catalog, arena.chain.head()
+    sent = arena.chain.sent(first=earlier + 1, last=head, operator=catalog.operator, account=catalog.account)
+    movers = arena.chain.movers(first=earlier + 1, last=head, account=catalog.account)
+    for transaction in sorted(movers | {one.hash for one in sent}):
+        play.blame(Rule.UNRECORDED, subject, f"transaction {transaction} of a product that is closed", "none")
+
+
 def _judge_approvals(play: Play, books: Books, *, subject: str, quotes: Quotes, answered: set[str]) -> None:
     for approval in books.approvals:
         if approval.status is not ApprovalStatus.PENDING and approval.batch_digest not in answered:

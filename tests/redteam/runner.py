@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.figures import merge_figures
 from bench.run import settle_environment
 from tests.redteam.case import Family
+from tests.redteam.collected import data_folder, read_injections
 
 TARGET = Path("build/redteam.json")
 SHORT_PER_FAMILY = 12
@@ -40,14 +41,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
+    folder = data_folder()  # before the environment that names it is settled
     settle_environment()
     # Imported only now: numerical libraries read their number of threads when they are loaded.
-    from tests.redteam.corpus import all_cases, data_folder, long_form, read_injections, short_form
+    from tests.redteam.corpus import all_cases, long_form, short_form
     from tests.redteam.report import Tally
     from tests.redteam.workers import leave, share_out
 
     signal.signal(signal.SIGTERM, leave)
-    injections = read_injections(data_folder())
+    injections = read_injections(folder)
     cases = [case for case in all_cases(injections) if not options.family or case.family in options.family]
     cases = [case for case in cases if not options.case or options.case in case.id]
     short = short_form(cases, per_family=options.per_family, seed=options.seed)

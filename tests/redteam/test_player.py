@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -18,14 +19,14 @@ from domain.verdict import Approval, ApprovalStatus, TradingState
 from tests.redteam.arena import Arena, Rules, Stage
 from tests.redteam.attack import Attack, Play
 from tests.redteam.attacker import Conversation, Honest, Knowledge
-from tests.redteam.case import Call, Case, Family, Place, Reply
+from tests.redteam.case import Case, Family, Place
 from tests.redteam.corpus import Assignment
 from tests.redteam.desk import honest
 from tests.redteam.endpoint import Endpoint
 from tests.redteam.findings import Rule
 from tests.redteam.forgeries import Forgery
 from tests.redteam.forging import forge_plan
-from tests.redteam.judging import MARK, Quotes, judge
+from tests.redteam.judging import MARK, Quotes, judge, require_silence
 from tests.redteam.leaks import SECRETS
 from tests.redteam.player import Player, play
 from tests.redteam.workers import Crew
@@ -268,16 +269,30 @@ def test_a_plan_put_there_is_executed_when_there_is_nothing_wrong_with_it(asking
         assert judged(application, asking, answered={digest}) == set()
 
 
-def test_a_worker_compares_with_the_twin_and_tells_of_a_mind_that_failed(tmp_path, shared_world) -> None:
-    silly = Reply((Call("$final", "{}"),))
+def test_a_worker_compares_with_the_twin_and_goes_on_after_an_attack_that_cannot_be_played(tmp_path, shared_world):
     with Crew(tmp_path, default_cache()) as crew:
         found = crew.attack(assignment(NEWS, Place.NEWS))
         crew.endpoint.failures.append("IndexError")
-
-        with pytest.raises(RuntimeError, match="IndexError"):
-            crew.attack(assignment(Case(**{**_fields(NEWS), "replies": (silly,)}), Place.NEWS))
+        broken = crew.attack(assignment(NEWS, Place.TOOL_RESULT))
+        again = crew.attack(assignment(NEWS, Place.NEWS))
 
     assert (found.identical, found.violations, found.broadcasts) == (True, (), 1)
+    assert "IndexError" in broken.unplayable
+    assert (again.identical, again.unplayable) == (True, "")
+
+
+def test_a_transaction_of_a_product_that_is_closed_is_reported(demo: Arena) -> None:
+    demo.restore()
+    earlier, played = demo.chain.head(), Play()
+    transaction = demo.rpc.call(
+        "eth_sendTransaction", {"from": demo.catalog.operator, "to": demo.catalog.account, "data": "0x"}
+    )
+    while demo.rpc.call("eth_getTransactionReceipt", transaction) is None:
+        time.sleep(0.01)
+
+    require_silence(played, "x", arena=demo, earlier=earlier)
+
+    assert [violation.rule for violation in played.violations] == [Rule.UNRECORDED]
 
 
 def assignment(case: Case, place: Place) -> Assignment:

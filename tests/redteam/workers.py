@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.redteam.leaks import ENVIRONMENT
 from tests.redteam.player import play
 from tests.redteam.report import Result
 
+LONGEST_EXCUSE = 300
 ATTACKS_PER_NODE = 250
 """Then the node and its home are made anew: reverted blocks are not wholly forgotten."""
 Home = tuple[Rules, Stage]
@@ -36,7 +38,7 @@ class Crew:
     def __init__(self, folder: Path, cache: Path) -> None:
         self._folder, self._cache = folder, cache
         self._arenas: dict[Home, Arena] = {}
-        self._played: dict[Home, int] = {}
+        self._played: Counter[Home] = Counter()
         self._twins: dict[tuple[Home, Attack], Play] = {}
         self.endpoint = Endpoint()
 
@@ -51,16 +53,14 @@ class Crew:
         self.endpoint.__exit__(*error)
 
     def attack(self, assignment: Assignment) -> Result:
-        """Play it, compare it with its twin where it has one, and count."""
+        """What came of it; where it could not even be played, that is said, and its home is thrown away."""
         attack, started = assignment.attack, time.monotonic()
         home = (attack.rules, assignment.stage)
-        played = play(attack, self._arena(home), self.endpoint)
-        identical = None
-        if attack.is_comparable:
-            identical = not played.differs_from(self._twin(home, attack.twin()))
-            if not identical:
-                played.blame(Rule.BATCH_DIFFERS, attack.case.id, "another batch than with a harmless text", "the same")
-        self._require_sane_mind()
+        try:
+            played, identical = self._play(attack, home)
+        except Exception as error:  # noqa: BLE001  # told as the attack's result, and the next one goes on
+            played, identical = Play(unplayable=f"{type(error).__name__}: {error}"[:LONGEST_EXCUSE]), None
+            self._close(home)
         return Result(
             case_id=attack.case.id,
             family=attack.case.family,
@@ -79,27 +79,36 @@ class Crew:
             seconds=time.monotonic() - started,
         )
 
+    def _play(self, attack: Attack, home: Home) -> tuple[Play, bool | None]:
+        """The attack, and whether it led to the same as its twin, where it has one."""
+        played, identical = play(attack, self._arena(home), self.endpoint), None
+        if attack.is_comparable:
+            identical = not played.differs_from(self._twin(home, attack.twin()))
+            if not identical:
+                played.blame(Rule.BATCH_DIFFERS, attack.case.id, "another batch than with a harmless text", "the same")
+        if self.endpoint.failures:
+            raise RuntimeError(f"the hostile endpoint failed: {self.endpoint.failures.pop()[-LONGEST_EXCUSE:]}")
+        return played, identical
+
     def _arena(self, home: Home) -> Arena:
-        self._played[home] = self._played.get(home, 0) + 1
-        if home in self._arenas and self._played[home] % ATTACKS_PER_NODE == 0:
-            self._arenas.pop(home).close()
+        self._played[home] += 1
+        if self._played[home] % ATTACKS_PER_NODE == 0:
+            self._close(home)
         if home not in self._arenas:
             rules, stage = home
             folder = self._folder / f"{rules}-{stage}-{self._played[home]}"
-            arena = Arena(folder, cache=self._cache, stage=stage, rules=rules)
-            self._arenas[home] = arena.__enter__()
+            self._arenas[home] = Arena(folder, cache=self._cache, stage=stage, rules=rules).__enter__()
         return self._arenas[home]
+
+    def _close(self, home: Home) -> None:
+        if home in self._arenas:
+            self._arenas.pop(home).close()
 
     def _twin(self, home: Home, twin: Attack) -> Play:
         key = (home, twin)
         if key not in self._twins:
             self._twins[key] = play(twin, self._arena(home), self.endpoint)
         return self._twins[key]
-
-    def _require_sane_mind(self) -> None:
-        """A mind of ours that fails attacks nobody."""
-        if self.endpoint.failures:
-            raise RuntimeError(f"the hostile endpoint failed:\n{self.endpoint.failures[0]}")
 
 
 def share_out(assignments: Sequence[Assignment], *, workers: int, seconds: float) -> Iterator[Result]:
