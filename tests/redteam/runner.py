@@ -8,20 +8,33 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.figures import merge_figures
 from bench.run import settle_environment
 from tests.redteam.case import Family
 from tests.redteam.collected import data_folder, read_injections
 
+if TYPE_CHECKING:
+    from tests.redteam.corpus import Assignment
+    from tests.redteam.report import Tally
+
 TARGET = Path("build/redteam.json")
 SHORT_PER_FAMILY = 12
-SHORT_SECONDS = 85.0
-"""Of the short form's three minutes, of which fuzzing and mutants have the rest."""
-LONG_SECONDS = 6 * 3_600.0
 SEED = 20_261_122
 WORKERS = 2
 PROGRESS_SECONDS = 10.0
+
+
+class Form(NamedTuple):
+    """No attack is begun after so many seconds."""
+
+    name: str
+    seconds: float
+
+
+SHORT = Form("short", 85.0)  # of three minutes, of which fuzzing and mutants have the rest
+LONG = Form("long", 6 * 3_600.0)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -40,37 +53,53 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str]) -> int:
-    options = parse(arguments)
-    folder = data_folder()  # before the environment that names it is settled
+    options, folder = parse(arguments), data_folder()  # before the environment that names it is settled
     settle_environment()
     # Imported only now: numerical libraries read their number of threads when they are loaded.
-    from tests.redteam.corpus import all_cases, long_form, short_form
-    from tests.redteam.report import Tally
-    from tests.redteam.workers import leave, share_out
+    from tests.redteam.workers import leave
 
     signal.signal(signal.SIGTERM, leave)
+    started = time.monotonic()
+    assignments = choose(options, folder)
+    tally = attack(assignments, workers=options.workers, seconds=options.seconds or form_of(options).seconds)
+    played, seconds = tally.total("attacks"), time.monotonic() - started
+    note = f"{form_of(options).name} form: {played} of {len(assignments)} attacks in {seconds:.0f} s"
+    if not (options.family or options.case or options.limit):  # a part of the attacks is no figure of the whole
+        merge_figures(TARGET, tally.figures(note))
+    sys.stdout.write("\n".join([*tally.lines(), note, ""]))
+    return 0 if tally.is_clean and played else 1
+
+
+def form_of(options: argparse.Namespace) -> Form:
+    return SHORT if options.short else LONG
+
+
+def choose(options: argparse.Namespace, folder: Path) -> list[Assignment]:
+    from tests.redteam.corpus import all_cases, long_form, short_form
+
     injections = read_injections(folder)
     cases = [case for case in all_cases(injections) if not options.family or case.family in options.family]
     cases = [case for case in cases if not options.case or options.case in case.id]
     short = short_form(cases, per_family=options.per_family, seed=options.seed)
     assignments = (short if options.short else long_form(cases))[: options.limit]
-    seconds = options.seconds or (SHORT_SECONDS if options.short else LONG_SECONDS)
     say(f"{len(cases)} cases, {len(assignments)} attacks; {injections.absence or 'collected strings included'}")
+    return assignments
 
-    tally, started, told = Tally(), time.monotonic(), time.monotonic()
-    for result in share_out(assignments, workers=options.workers, seconds=seconds):
+
+def attack(assignments: Sequence[Assignment], *, workers: int, seconds: float) -> Tally:
+    """Plays all of them and tells how far it is, and of every violation at once."""
+    from tests.redteam.report import Tally
+    from tests.redteam.workers import share_out
+
+    tally, told = Tally(), time.monotonic()
+    for result in share_out(assignments, workers=workers, seconds=seconds):
         tally.add(result)
         for violation in result.violations:
             say(f"{result.case_id} at {result.where}: {violation}")
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
             say(f"{tally.total('attacks')} of {len(assignments)} attacks, {tally.total('violations')} violations")
-    form = "short form" if options.short else "long form"
-    note = f"{form}: {tally.total('attacks')} of {len(assignments)} attacks in {time.monotonic() - started:.0f} s"
-    if not (options.family or options.case or options.limit):  # a part of the attacks is no figure of the whole
-        merge_figures(TARGET, tally.figures(note))
-    sys.stdout.write("\n".join([*tally.lines(), note, ""]))
-    return 0 if tally.is_clean and tally.cases else 1
+    return tally
 
 
 def say(line: str) -> None:
