@@ -66,7 +66,7 @@ class Line(NamedTuple):
 
 
 ZERO: Final = Decimal(0)
-NEVER: Final = Line(Decimal(1), Decimal(1))
+NEVER: Final = Line(Decimal("Infinity"), Decimal("Infinity"))
 Entry = tuple[tuple[str, str], Line]
 """Code and subject of a row, and its line."""
 
@@ -111,7 +111,7 @@ def exposure_lines(case: Case) -> Iterator[Entry]:
 
 
 def _holdings_before(case: Case) -> tuple[Worth, ...]:
-    return tuple(Worth(c.token, c.strategy, worth_usd(case, c.token, c.before)) for c in changes(case) if c.before)
+    return tuple(Worth(c.token, c.strategy, worth_usd(case, c.token, c.before)) for c in changes(case))
 
 
 def _pool_lines(case: Case) -> Iterator[Entry]:
