@@ -83,7 +83,9 @@ class Crew:
         """The attack, and whether it led to the same as its twin, where it has one."""
         played, identical = play(attack, self._arena(home), self.endpoint), None
         if attack.is_comparable:
-            identical = not played.differs_from(self._twin(home, attack.twin()))
+            twin = self._twin(home, attack.twin())
+            played.violations += twin.violations  # harmless words must break nothing, either
+            identical = not played.differs_from(twin)
             if not identical:
                 played.blame(Rule.BATCH_DIFFERS, attack.case.id, "another batch than with a harmless text", "the same")
         if self.endpoint.failures:
