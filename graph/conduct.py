@@ -38,10 +38,9 @@ class Conductor:
         self._take_turn = take_turn
 
     def start(self, request: RunRequest, *, on_stage: Callable[[str, State], None] | None = None) -> RunStatus:
-        """Walk a new run as far as it goes: to its record, or to a human."""
+        """Walk a run as far as it goes: to its record, or to a human. Started again, it goes on where it stands."""
         self._dependencies.runs.start(request)
-        with self._take_turn():
-            return self._walk(State(request=request), request.run_id, on_stage)
+        return self.resume(request.run_id, on_stage=on_stage)
 
     def resume(self, run_id: str, *, on_stage: Callable[[str, State], None] | None = None) -> RunStatus:
         """Continue a run after a crash or an answer; a finished run answers with its status."""

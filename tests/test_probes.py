@@ -1,6 +1,6 @@
 """Probe cases of the guards' specification that are pure: questions that every treasury agent must answer right.
 
-10 is in test_probes_numbers.py; 6, 13 and 15 in test_probes_state.py; 11, 12 and 14 in chain/test_probes_chain.py.
+10 is in test_probes_numbers.py; 6 and 13 to 15 in test_probes_state.py; 11 to 14 in chain/test_probes_*.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Probe cases 6, 13 and 15: what is stored and damaged, what is stuck, and answers that may not count."""
+"""Probe cases 6, 13, 14 and 15: state that is damaged, positions that are stuck, requests and answers that repeat."""
 
 from __future__ import annotations
 
@@ -183,6 +183,24 @@ def answer(
     treasury.dependencies.approvals.answer(
         digest, approved=approved, answered_by=by, role=role, at=treasury.market.now()
     )
+
+
+def test_probe_14_the_same_request_started_twice_is_one_run_and_one_transaction(treasury: Treasury) -> None:
+    request = treasury.request()
+
+    statuses = [treasury.conductor.start(request) for _ in range(2)]
+
+    assert statuses == [RunStatus.EXECUTED] * 2
+    assert len(treasury.market.receipts) == 1
+    assert [entry.subject for entry in treasury.dependencies.journal.entries(kind="run")] == ["run-1"]
+
+
+def test_probe_14_a_waiting_run_that_is_started_again_still_waits_for_the_same_answer(asking: Treasury) -> None:
+    digest = waiting(asking)
+
+    assert asking.conductor.start(asking.request()) is RunStatus.WAITING
+
+    assert [approval.batch_digest for approval in asking.dependencies.approvals.pending()] == [digest]
 
 
 @pytest.mark.parametrize(

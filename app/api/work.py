@@ -13,8 +13,8 @@ from typing import Final
 
 from app.clock import SystemClock
 from app.wiring import Application, new_request
-from domain.errors import AutofiError, ConfigurationInvalid, Unavailable, UnknownSubject
-from domain.run import RunStatus, Trigger, Workflow
+from domain.errors import AutofiError, ConfigurationInvalid, InvariantBroken, Unavailable, UnknownSubject
+from domain.run import RunRequest, RunStatus, Trigger, Workflow
 from graph.breakers import halting_trip
 from graph.report import must_halt
 from graph.state import State
@@ -77,10 +77,18 @@ class RunQueue:
             conductor = application.conductor
             self._submit(
                 request.run_id,
-                lambda: conductor.start(request, on_stage=self._listener(request.run_id)),
-                prepare=lambda: application.dependencies.runs.start(request),
+                lambda: conductor.resume(request.run_id, on_stage=self._listener(request.run_id)),
+                prepare=lambda: self._admit(request),
             )
-        return self.standing(request.run_id)
+        return _same_request(self.standing(request.run_id), workflow)
+
+    def _admit(self, request: RunRequest) -> None:
+        """Another server of this home may have been faster with the same key: then its request stands."""
+        try:
+            self._application.dependencies.runs.start(request)
+        except InvariantBroken:
+            if self._application.stores.runs.find(request.run_id) is None:
+                raise
 
     def resume(self, run_id: str) -> RunSummary:
         """Harmless for a run that is under way or waits: runs go one at a time, and none does anything twice."""
