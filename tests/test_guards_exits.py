@@ -25,6 +25,7 @@ from tests.builders_evidence import (
     exit_moves,
     make_approval,
     make_budget,
+    make_estimate,
     make_evidence,
     make_limits,
     make_report,
@@ -69,6 +70,9 @@ BREAKAGES = {
     "budgets gone": {"budget": FULL},
     "risk unknown": {"risk_after": None, "risk_before": None},
     "risk terrible": {"risk_after": TERRIBLE},
+    "risk uncertain": {
+        "risk_after": make_report(volatility=make_estimate(0.05).model_copy(update={"confidence": 0.5}))
+    },
     "no scores": {"scores": ()},
     "no economics": {"economics": None},
 }
