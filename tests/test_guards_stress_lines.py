@@ -12,9 +12,9 @@ from domain.risk import RiskReport, StressLoss
 from domain.stress import BOOK, CRASH, RUN_ON_A_STABLE, StressFamily, scenario_name, scenario_set
 from domain.verdict import Evidence
 from guards.lines import NEVER, Line, stress_lines
-from tests.builders import make_catalog, make_portfolio, make_snapshot
+from tests.builders import make_catalog, make_portfolio
 from tests.builders_evidence import DAI, make_evidence, make_report, supply
-from tests.test_guards_lines import BEFORE, THOUSAND, draw
+from tests.test_guards_lines import BEFORE, NO_WBTC, THOUSAND, WITH_WBTC, draw
 
 LOSSES_BEFORE = {"exploit aave-v3": 0.1, "gas": 0.001, "combined crash": 0.03, "combined run-on-a-stable": 0.1}
 LOSSES_AFTER = {"exploit aave-v3": 0.15, "gas": 0.002, "combined crash": 0.05, "combined run-on-a-stable": 0.09}
@@ -37,12 +37,13 @@ AFTER = make_portfolio(cash={"usdc": 700 * THOUSAND}, positions={"aave-usdx": 10
 def stressed(**parts: object) -> Evidence:
     """From a book of 1,000,000 dollars to one of 800,000."""
     circumstances = {
+        "before": BEFORE,
         "after": AFTER,
         "risk_before": report(BEFORE, LOSSES_BEFORE),
         "risk_after": report(AFTER, LOSSES_AFTER),
         **parts,
     }
-    return make_evidence([supply(50_000)], before=BEFORE, **circumstances)
+    return make_evidence([supply(50_000)], **circumstances)
 
 
 def test_stress_runs_in_dollars_from_one_book_to_the_other() -> None:
@@ -123,7 +124,8 @@ def test_of_a_scenario_measured_twice_the_larger_loss_runs() -> None:
     [
         {"risk_before": None},
         {"risk_after": None},
-        {"snapshot": make_snapshot(prices=tuple(p for p in make_snapshot().prices if p.token != "usdx"))},
+        {"before": WITH_WBTC, "snapshot": NO_WBTC},
+        {"after": WITH_WBTC, "snapshot": NO_WBTC},
     ],
 )
 def test_without_a_report_or_a_value_no_part_passes(parts: dict[str, object]) -> None:
