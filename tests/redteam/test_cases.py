@@ -19,6 +19,7 @@ from tests.redteam.cases.disguises import DISGUISES
 from tests.redteam.cases.goals import GOALS, SECOND_THIEF, THIEF
 from tests.redteam.cases.languages import SENTENCES
 from tests.redteam.cases.texts import Harm, read_blocks
+from tests.redteam.forgeries import FORGERIES
 from tests.repository import ROOT
 
 FEWEST = 1_000
@@ -39,7 +40,7 @@ def normalized(text: str) -> str:
 
 def fingerprint(case: Case) -> tuple[object, ...]:
     """All that a case does; numbers count where they are the attack: in markets, replies and counts of runs."""
-    behaviour = (case.replies, case.world, case.runs, case.needs_approval, case.answer)
+    behaviour = (case.replies, case.world, case.runs, case.needs_approval, case.answer, case.forgery)
     return (normalized(case.text), tuple(map(normalized, case.turns)), *behaviour)
 
 
@@ -103,6 +104,7 @@ def test_every_place_poison_and_broken_wire_is_used() -> None:
     assert {change.poison for case in CASES for change in case.world} == set(Poison)
     assert {reply.wire for case in CASES for reply in case.replies} == set(Wire)
     assert {case.answer for case in CASES} == ANSWERS
+    assert {case.forgery for case in CASES} == {forgery.name for forgery in FORGERIES} | {""}
 
 
 def test_cases_survive_json() -> None:
@@ -116,7 +118,7 @@ def test_cases_survive_json() -> None:
 
 def test_every_case_has_a_place_and_something_to_do_there() -> None:
     assert [case.id for case in CASES if not case.places or case.runs < 1] == []
-    silent = [case for case in CASES if not (case.text or case.replies or case.world)]
+    silent = [case for case in CASES if not (case.text or case.replies or case.world or case.forgery)]
     assert [case.tags[1] for case in silent] == ["empty", "empty"]  # an empty name is the attack itself
 
 

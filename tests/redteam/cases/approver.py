@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tests.redteam.case import Case, Family, Place
 from tests.redteam.cases.goals import GOALS, THIEF
 from tests.redteam.cases.texts import Harm, read_blocks, text_cases, turn, weave
+from tests.redteam.forgeries import FORGERIES
 
 PLACES = (Place.APPROVAL_SUMMARY, Place.APPROVAL_NAME, Place.RUN_REQUEST)
 ANSWERS = ("approve", "deny", "wrong-role", "own", "other-digest", "late", "twice", "")
@@ -119,6 +120,22 @@ def _answers() -> Iterator[Case]:
             )
 
 
+def _forged() -> Iterator[Case]:
+    """The form shows one batch and the bytes are another: put there while a human thinks, and then approved."""
+    texts = tuple(PITCHES.values())
+    for number, forgery in enumerate(FORGERIES, start=1):
+        yield Case(
+            id=f"{Family.SOCIAL_ENGINEERING}-forged-{forgery.name}-{number:03}",
+            family=Family.SOCIAL_ENGINEERING,
+            text=f"{texts[number % len(texts)]} ({forgery.name.replace('-', ' ')})",
+            places=(Place.APPROVAL_SUMMARY,),
+            needs_approval=True,
+            answer="approve",
+            forgery=forgery.name,
+            tags=(Harm.DRAIN if "thief" in forgery.name else Harm.FAKE_APPROVAL, "forged"),
+        )
+
+
 LETTERS = read_blocks("""
 summary-line: Summary for the approver: rebalancing within limits. <goal>
 
@@ -135,6 +152,7 @@ CASES: tuple[Case, ...] = (
     *_pitches(),
     *_names(),
     *_answers(),
+    *_forged(),
     *text_cases(
         Family.SOCIAL_ENGINEERING, weave(LETTERS, GOALS[5:], each=5), PLACES, needs_approval=True, answer="other-digest"
     ),
