@@ -61,7 +61,10 @@ class DecodedCall(Value):
     arguments: tuple[DecodedArgument, ...] = ()
 
     def argument(self, name: str) -> str | None:
-        return next((argument.value for argument in self.arguments if argument.name == name), None)
+        for argument in self.arguments:
+            if argument.name == name:
+                return argument.value
+        return None
 
 
 class DecodedBatch(Value):

@@ -125,7 +125,7 @@ UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 def to_tokens(base_units: int, decimals: int) -> Decimal:
     """Exact token count of an amount in base units."""
-    return Decimal(base_units).scaleb(-decimals, context=EXACT)
+    return Decimal(base_units).scaleb(-decimals, EXACT)
 
 
 def to_base_units(tokens: Decimal, decimals: int, *, rounding: str = decimal.ROUND_DOWN) -> int:
@@ -146,12 +146,12 @@ def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
 
 def divide_up(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Smallest multiple of LIMIT_STEP from the quotient upwards: above a limit exactly where the quotient itself is."""
-    return _EXACT_UP.divide(numerator, denominator).quantize(LIMIT_STEP, context=_EXACT_UP)
+    return _EXACT_UP.divide(numerator, denominator).quantize(LIMIT_STEP, None, _EXACT_UP)
 
 
 def divide_down(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Largest multiple of LIMIT_STEP up to the quotient: below a limit exactly where the quotient itself is."""
-    return _EXACT_DOWN.divide(numerator, denominator).quantize(LIMIT_STEP, context=_EXACT_DOWN)
+    return _EXACT_DOWN.divide(numerator, denominator).quantize(LIMIT_STEP, None, _EXACT_DOWN)
 
 
 def _rounding(rounding: str) -> decimal.Context:

@@ -56,10 +56,11 @@ def _check_completeness(case: Case) -> Iterator[Row]:
 
 
 def _check_calls(case: Case) -> Iterator[Row]:
+    table = registry(case)
     for call, action in zip(case.evidence.batch.calls, readings(case), strict=True):
         subject = f"{call.function or call.selector or 'call'} at {call.target}"
-        typed = registry(case).find(call.target, call.selector)
-        known = call.target in registry(case).contracts
+        typed = table.find(call.target, call.selector)
+        known = call.target in table.contracts
         yield RULER.fact("contract", subject, passed=known, limit="in the catalog", observed=_listed(listed=known))
         built = typed is not None and typed.read is not None and typed.name == call.function
         yield RULER.fact("selector", subject, passed=built, limit="in the allowlist", observed=_listed(listed=built))
