@@ -37,11 +37,12 @@ class Newcomer:
     def __init__(self, folder: Path, cache: Path) -> None:
         self._folder = folder
         self.home = folder / "home"
+        self._week_usd = 3_000_000
         self._environment = {"AUTOFI_HOME": self.home, "AUTOFI_CACHE": cache}
 
     def type(self, line: str) -> Answer:
         words = shlex.split(line)[1:]
-        arguments = [self._real(word) for word in words]
+        arguments = [self._real(word, command=words[0]) for word in words]
         answer = self._serve(arguments) if words[0] == "serve" else self.run(*arguments)
         if words[0] == "init":  # from here on a run of any size waits for a human
             replace_limit(self.home / POLICY_FILE, "approval", "min_value_without_approval_usd", "1_000")
@@ -50,14 +51,14 @@ class Newcomer:
     def run(self, *arguments: str) -> Answer:
         return autofi(*arguments, **self._environment)
 
-    def _real(self, word: str) -> str:
+    def _real(self, word: str, *, command: str) -> str:
         if word == "RUN":
             return json.loads(self.run("runs", "--json").stdout)[0]["request"]["run_id"]
         if word == "DIGEST":
-            return self._waiting_digest()
+            return self._waiting_policy() if command == "policy" else self._waiting_digest()
         if word == "trail.jsonl":
             return str(self._folder / word)
-        return str(free_port()) if word.isdigit() else word
+        return str(free_port()) if command == "serve" and word.isdigit() else word
 
     def _waiting_digest(self) -> str:
         """Of a batch that waits now; runs until one does."""
@@ -67,6 +68,18 @@ class Newcomer:
                 return approvals[0]["batch_digest"]
             self.run("run")
         pytest.fail(f"none of {MAX_RUNS} runs waits for a human")
+
+    def _waiting_policy(self) -> str:
+        """Of a looser one that waits now; bob loosens the week a little more each time that none does."""
+        if not self._pending():
+            self._week_usd += 1
+            replace_limit(self.home / POLICY_FILE, "budgets", "max_week_value_usd", str(self._week_usd))
+            self.run("policy", "apply", "--as", "bob")
+        return self._pending()["digest"]
+
+    def _pending(self) -> dict[str, str]:
+        """Empty where nothing waits."""
+        return json.loads(self.run("policy", "pending", "--json").stdout)["pending"] or {}
 
     def _serve(self, arguments: list[str]) -> Answer:
         """Until it answers over HTTP; then Ctrl-C ends it, as it says."""
