@@ -43,8 +43,8 @@ class Mutant:
 
     key: Key
     lines: range
-    constants: frozenset[str]
-    """What the statement gives a value, where it stands outside of all functions."""
+    names: frozenset[str]
+    """What the statement gives a value, or the function it stands in: who names these may notice."""
     tree: ast.Module
     place: Place
     node: ast.AST
@@ -64,9 +64,9 @@ def mutants_of(module: str, text: str, vocabulary: Vocabulary) -> list[Mutant]:
             first = Key(module, site.function, changed.operator, changed.source, changed.becomes)
             seen[first] += 1
             node = ast.copy_location(changed.node, site.node)
-            constants = frozenset() if site.definition else targets_of(site.statement)
+            names = frozenset({site.definition.name}) if site.definition else targets_of(site.statement)
             key = first._replace(occurrence=seen[first])
-            mutants.append(Mutant(key, lines_of(site), constants, tree, site.place, node))
+            mutants.append(Mutant(key, lines_of(site), names, tree, site.place, node))
     return mutants
 
 

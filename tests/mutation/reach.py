@@ -38,12 +38,14 @@ class Reach(NamedTuple):
         lines = [Line(mutant.key.module, number) for number in mutant.lines]
         touched = self._contexts(lines)
         if IMPORTED in touched:
-            touched = self._contexts(uses.lines_of(mutant.constants))
-        if IMPORTED in touched or (mutant.constants and not touched):
-            chosen = list(self.seconds)
+            touched = self._contexts(uses.lines_of(mutant.names))
+            chosen = list(self.seconds) if not touched or IMPORTED in touched else self._tests(touched)
         else:
-            chosen = [test for test in self.seconds if test in touched or _file_of(test) in touched]
+            chosen = self._tests(touched)
         return {test: self.seconds[test] for test in sorted(chosen, key=self.seconds.__getitem__)}
+
+    def _tests(self, contexts: set[str]) -> list[str]:
+        return [test for test in self.seconds if test in contexts or _file_of(test) in contexts]
 
     def _contexts(self, lines: Iterable[Line]) -> set[str]:
         return {context for line in lines for context in self.lines.get(line.module, {}).get(str(line.number), ())}
