@@ -7,14 +7,28 @@ import pytest
 from domain.abi import APPROVE, SWAP_EXACT_INPUT_SINGLE
 from domain.portfolio import Balance
 from domain.transaction import BalanceDelta, LeftoverApproval, UnsignedCall
+from domain.verdict import TradingState
 from guards import check
 from guards.decode import decode_calls
 from guards.render import describe_batch
-from tests.builders import ACCOUNT, CONTRACTS, address, make_portfolio
-from tests.builders_evidence import DAI, USDC, codes, make_evidence, make_limits, make_plan, rows_of, supply, withdraw
+from tests.builders import ACCOUNT, CONTRACTS, address, make_portfolio, make_snapshot
+from tests.builders_evidence import (
+    DAI,
+    USDC,
+    codes,
+    deposit,
+    exit_moves,
+    make_evidence,
+    make_limits,
+    make_plan,
+    redeem,
+    rows_of,
+    supply,
+    withdraw,
+)
 
 THIEF = address(0xBAD)
-WBTC, FOREIGN = address(0x105), address(0x999)
+WBTC, FOREIGN, VAULT = address(0x105), address(0x999), address(0x301)
 
 
 def shown(guard, code, evidence):
@@ -136,3 +150,71 @@ def test_without_tolerance_a_withdrawal_leaves_exactly_the_rest(missing, passed)
     poorer = evidence.model_copy(update={"after": evidence.after.model_copy(update={"positions": (left,)})})
 
     assert ("aave-usdx", passed) in shown("simulation", "delta_mismatch", poorer)
+
+
+def paid_more(evidence, token, contract, extra):
+    """The events and the book afterwards show `extra` more of a token."""
+    cash = tuple(
+        balance.model_copy(update={"amount": balance.amount + extra}) if balance.token == token else balance
+        for balance in evidence.after.cash
+    )
+    richer = evidence.model_copy(update={"after": evidence.after.model_copy(update={"cash": cash})})
+    return with_deltas(richer, (ACCOUNT, contract, extra))
+
+
+@pytest.mark.parametrize(
+    ("moves", "expected"),
+    [
+        ([redeem(500 * DAI)], set()),
+        ([withdraw("aave-dai", "dai", 500 * DAI, is_whole=True)], set()),
+        ([withdraw("aave-dai", "dai", 500 * DAI)], {"delta_mismatch"}),
+    ],
+)
+def test_only_what_is_open_upwards_may_pay_more_than_the_call_says(moves, expected):
+    before = make_portfolio(positions={"vault-limited-dai": 1_000 * DAI, "aave-dai": 500 * DAI})
+
+    evidence = paid_more(make_evidence(moves, before=before), "dai", address(0x102), 5 * DAI)
+
+    assert codes(rows_of("simulation", evidence)) == expected
+
+
+@pytest.mark.parametrize(("missing", "passed"), [(1_000 * DAI, True), (1_000 * DAI + 1, False)])
+def test_without_a_share_price_a_deposit_may_bring_no_share_at_all(missing, passed):
+    evidence = make_evidence([deposit(1_000 * DAI)], snapshot=make_snapshot(rates=()))
+
+    rows = shown("simulation", "unplanned_outflow", with_deltas(evidence, (ACCOUNT, VAULT, -missing)))
+
+    assert (VAULT, passed) in rows
+
+
+def limit_of(evidence, code, subject):
+    return [row.limit for row in rows_of("simulation", evidence) if (row.code, row.subject) == (code, subject)]
+
+
+@pytest.mark.parametrize(("held", "expected"), [(0, "0"), (400, "400"), (500, "500"), (1_000, "500")])
+def test_redeeming_promises_no_more_than_the_position(held, expected):
+    """500 shares; below ten thousand units the tolerance rounds to nothing."""
+    evidence = make_evidence([redeem(500)], before=make_portfolio(positions={"vault-limited-dai": 1_000}))
+    position = evidence.before.positions[0].model_copy(update={"shares": held, "amount": held})
+    before = evidence.before.model_copy(update={"positions": (position,) if held else ()})
+
+    assert limit_of(evidence.model_copy(update={"before": before}), "unplanned_outflow", address(0x102)) == [expected]
+
+
+@pytest.mark.parametrize("state", TradingState)
+def test_a_way_out_is_told_that_no_state_stops_it(state):
+    (row,) = rows_of("trading_state", make_evidence(exit_moves(), trading_state=state))
+
+    assert (row.code, row.limit, row.observed, row.passed) == (
+        "trading_state",
+        "exits pass in every state",
+        state.value,
+        True,
+    )
+
+
+def test_a_way_out_with_a_misnamed_call_is_none():
+    evidence = make_evidence(exit_moves())
+    renamed = evidence.batch.calls[0].model_copy(update={"function": "supply"})
+
+    assert not check(with_batch(evidence, calls=(renamed, *evidence.batch.calls[1:]))).is_exit
