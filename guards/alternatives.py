@@ -38,8 +38,10 @@ def largest_feasible(case: Case, rows: Sequence[Row]) -> Alternatives:
     lines = {key: line for family in FAMILIES for key, line in family(case)}
     straight = (lines.get((row.code, row.subject)) for row in rows)
     bps = tuple((line.most_bps or None) if line else None for line in straight)
-    part = _within(lines.values()) if all(bps) else 0
-    value = EXACT.multiply(moved_usd(case) or Decimal(0), Decimal(part).scaleb(-4))
+    moved = moved_usd(case)
+    if moved is None or not all(bps):
+        return Alternatives(bps, None)
+    value = EXACT.multiply(moved, Decimal(_within(lines.values())).scaleb(-4))
     return Alternatives(bps, value or None)
 
 

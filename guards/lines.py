@@ -192,11 +192,11 @@ def stress_lines(case: Case) -> Iterator[Entry]:
 
 
 def _losses(report: RiskReport, portfolio: Portfolio, case: Case) -> dict[Scenario, Decimal | None]:
-    """The larger of a scenario's losses; known, since the evidence was read again."""
+    """The larger of a scenario's losses, as the decimals that their texts name."""
     losses: dict[Scenario, Decimal | None] = dict.fromkeys(scenario_set(portfolio, case.evidence.catalog))
     for hit in report.stress:
         known = losses.get((hit.family, hit.subject))
-        losses[hit.family, hit.subject] = max(known or ZERO, measured(hit.loss) or ZERO)
+        losses[hit.family, hit.subject] = max(known or ZERO, Decimal(str(hit.loss)))
     return losses
 
 
