@@ -130,7 +130,7 @@ def _trip(row: Row, state: TradingState) -> Iterator[Trip]:
         yield Trip(
             code=row.code,
             state=state if exact(row.observed) is not None else TradingState.HALTED,
-            subject=row.subject[:MAX_TEXT],
+            subject=row.subject,
             limit=text(row.limit),
             observed=text(row.observed),
             unit=row.unit,
@@ -138,5 +138,4 @@ def _trip(row: Row, state: TradingState) -> Iterator[Trip]:
 
 
 def _fact(code: str, state: TradingState, subject: str, *, limit: str, observed: str) -> Trip:
-    shown = observed[:MAX_TEXT]
-    return Trip(code=code, state=state, subject=subject[:MAX_TEXT], limit=limit, observed=shown, unit=FACT)
+    return Trip(code=code, state=state, subject=subject, limit=limit, observed=observed[:MAX_TEXT], unit=FACT)

@@ -94,24 +94,56 @@ def test_runs_in_a_row_trip_beyond_their_count(code, count, limit):
 
 
 def test_a_guard_that_failed_inside_halts():
-    (trip,) = judge_breakers(make_readings(streak=CALM.model_copy(update={"guard_faults": ("risk",)})), POLICY)
-
-    assert (trip.code, trip.state, trip.subject) == ("guard_fault", HALTED, "risk")
+    assert trips(streak=FAULTY) == [("guard_fault", HALTED)]
 
 
 def test_an_open_incident_of_a_held_protocol_reduces():
-    (trip,) = judge_breakers(make_readings(incidents=("aave-v3",)), POLICY)
-
-    assert (trip.code, trip.state, trip.subject) == ("open_incident", REDUCING, "aave-v3")
+    assert trips(incidents=("aave-v3", "limited-vault")) == [("open_incident", REDUCING)] * 2
 
 
-def test_a_corrupt_ledger_halts_and_says_why():
-    broken = make_budget(is_intact=False)
+def test_a_corrupt_ledger_halts():
+    assert trips(budget=make_budget(is_intact=False), ledger_problem="x" * 500) == [("ledger_corrupt", HALTED)]
 
-    (trip,) = judge_breakers(make_readings(budget=broken, ledger_problem="entry 3 is missing"), POLICY)
 
-    assert (trip.code, trip.state, trip.observed) == ("ledger_corrupt", HALTED, "entry 3 is missing")
-    assert trip.sentence() == "ledger_corrupt of budget ledger: entry 3 is missing, limit intact"
+FAULTY = CALM.model_copy(update={"guard_faults": ("risk",)})
+BROKEN = make_budget(is_intact=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"valuation": make_valuation("960000", day="1000000")},
+            "day_drawdown of 24 hours: 0.04 of value, limit 0.03",
+        ),
+        (
+            {"valuation": make_valuation("940000", week="1000000")},
+            "week_drawdown of 7 days: 0.06 of value, limit 0.05",
+        ),
+        (
+            {"valuation": make_valuation("800000", peak="1000000")},
+            "peak_drawdown of last resume: 0.2 of value, limit 0.1",
+        ),
+        ({"budget": make_budget(loss_day_usd=5001)}, "day_loss of 24 hours: 5001 usd, limit 5000"),
+        ({"budget": make_budget(loss_week_usd=10001)}, "week_loss of 7 days: 10001 usd, limit 10000"),
+        (
+            {"streak": CALM.model_copy(update={"failed_runs_count": 4})},
+            "failed_runs of runs in a row: 4 runs, limit 3",
+        ),
+        ({"streak": FAULTY}, "guard_fault of risk: failed inside, limit a judgement"),
+        ({"incidents": ("aave-v3",)}, "open_incident of aave-v3: open, limit none while held"),
+        ({"incidents": None}, "reading_missing of incidents: unreadable, limit readable"),
+        ({"budget": BROKEN}, "ledger_corrupt of budget ledger: corrupt or unreadable, limit intact"),
+        (
+            {"budget": BROKEN, "ledger_problem": "entry 3 is missing"},
+            "ledger_corrupt of budget ledger: entry 3 is missing, limit intact",
+        ),
+    ],
+)
+def test_a_trip_says_what_was_observed_against_which_limit(changes, sentence):
+    (trip,) = judge_breakers(make_readings(**changes), POLICY)
+
+    assert trip.sentence() == sentence
 
 
 @pytest.mark.parametrize("name", ["valuation", "budget", "streak", "incidents"])
@@ -121,10 +153,11 @@ def test_a_reading_that_is_missing_halts(name):
     assert (trip.code, trip.state, trip.subject) == ("reading_missing", HALTED, name)
 
 
-@pytest.mark.parametrize("damaged", [Decimal("NaN"), Decimal("Infinity"), Decimal(-1), None, True])
-def test_a_value_that_is_no_amount_halts(damaged):
-    valuation = make_valuation().model_copy(update={"net_asset_value_usd": damaged})
-    readings = make_readings().model_copy(update={"valuation": valuation})
+@pytest.mark.parametrize("damaged", [Decimal("NaN"), Decimal("Infinity"), Decimal("-0.01"), None, True])
+@pytest.mark.parametrize("name", ["net_asset_value_usd", "day_high_usd"])
+def test_a_value_that_is_no_amount_halts(name, damaged):
+    readings = make_readings(valuation=make_valuation("0"))
+    readings = readings.model_copy(update={"valuation": readings.valuation.model_copy(update={name: damaged})})
 
     assert {trip.state for trip in judge_breakers(readings, POLICY)} == {HALTED}
 
@@ -190,6 +223,10 @@ def make_run(status: RunStatus, *findings: Finding, error: str | None = None):
     return make_record(status=status, verdict=verdict if findings else None, error=error)
 
 
+UNUSABLE = (
+    "price_missing", "price_stale", "price_sources_too_few", "price_disputed",
+    "rate_stale", "snapshot_old", "block_lag", "sequencer_down",
+)  # fmt: skip
 FAILED = make_run(RunStatus.FAILED, error="execution_failed")
 BLIND = make_run(RunStatus.HELD, error="chain_unavailable")
 FINE = make_run(RunStatus.EXECUTED)
@@ -203,6 +240,7 @@ FINE = make_run(RunStatus.EXECUTED)
         ((FAILED, FAILED, FINE, FAILED), 2, 0),
         ((BLIND, BLIND, BLIND), 0, 3),
         ((BLIND, FAILED, BLIND), 0, 1),
+        ((BLIND, make_run(RunStatus.FAILED, make_finding("price_stale")), BLIND), 0, 1),
     ],
 )
 def test_a_streak_is_what_the_newest_runs_have_in_common(records, failed, blind):
@@ -215,7 +253,7 @@ def test_a_streak_is_what_the_newest_runs_have_in_common(records, failed, blind)
     ("record", "blind"),
     [
         (make_run(RunStatus.HELD, error="stale_or_disputed"), 1),
-        (make_run(RunStatus.DENIED, make_finding("price_stale")), 1),
+        *((make_run(RunStatus.DENIED, make_finding(code)), 1) for code in UNUSABLE),
         (make_run(RunStatus.EXECUTED, make_finding("price_stale", passed=True, waived=True)), 1),
         (make_run(RunStatus.EXECUTED, make_finding("price_stale", passed=True)), 0),
         (make_run(RunStatus.DENIED, make_finding("stable_deviation")), 0),
@@ -227,7 +265,8 @@ def test_a_run_is_blind_when_its_data_were_unusable(record, blind):
 
 
 def test_only_the_newest_run_tells_of_failing_guards_also_where_an_exit_waived_the_fault():
-    faulty = make_run(RunStatus.EXECUTED, make_finding("guard_fault", guard="risk", passed=True, waived=True))
+    fault = make_finding("guard_fault", guard="risk", passed=True, waived=True)
+    faulty = make_run(RunStatus.EXECUTED, make_finding("price_stale"), fault)
 
     assert read_streak([faulty, FINE]).guard_faults == ("risk",)
     assert read_streak([FINE, faulty]).guard_faults == ()
