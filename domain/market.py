@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -209,7 +210,8 @@ class MarketSnapshot(Value):
 
     @cached_property
     def _rates_by_strategy(self) -> dict[str, RateObservation]:
-        return {rate.strategy: rate for rate in self.rates}
+        readings = Counter(rate.strategy for rate in self.rates)
+        return {rate.strategy: rate for rate in self.rates if readings[rate.strategy] == 1}
 
     def prices_of(self, token_id: str) -> tuple[PriceObservation, ...]:
         return self._prices_by_token.get(token_id, ())
@@ -219,6 +221,7 @@ class MarketSnapshot(Value):
         return min((price.price_usd for price in self.prices_of(token_id)), default=None)
 
     def rate(self, strategy_id: str) -> RateObservation | None:
+        """None when it was not read, or twice: nobody says which of two readings of one block is right."""
         return self._rates_by_strategy.get(strategy_id)
 
     def digest(self) -> str:

@@ -57,7 +57,9 @@ class RiskReport(Value):
     """Sum of squared shares over strategies and cash tokens."""
 
     def tail(self, level: float) -> TailRisk | None:
-        return next((tail for tail in self.tails if tail.level == level), None)
+        """None when it was not measured, or twice."""
+        found = [tail for tail in self.tails if tail.level == level]
+        return found[0] if len(found) == 1 else None
 
 
 class ProtocolScore(Value):

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from domain.plan import RebalancePlan
 from domain.transaction import DecodedBatch, DecodedCall, Operation
-from tests.oracle.calldata import Call, Reading, Signature
+from tests.oracle.calldata import Call, Reading, Signature, Wrappers, flattened
 
 
-def is_same_batch(reading: Reading, is_readable: Sequence[bool], batch: DecodedBatch, plan: RebalancePlan) -> bool:
+def is_same_batch(
+    reading: Reading, is_readable: Sequence[bool], batch: DecodedBatch, plan: RebalancePlan, around: Wrappers
+) -> bool:
     """The bytes say the calls that are judged, and the calls that the plan lists."""
     planned = tuple(
         Call(c.target, c.value_wei, c.operation is Operation.DELEGATECALL, bytes.fromhex(c.data[2:]))
@@ -17,7 +19,7 @@ def is_same_batch(reading: Reading, is_readable: Sequence[bool], batch: DecodedB
     )
     return (
         plan.envelope.target == batch.account
-        and planned == reading.calls
+        and flattened(planned, around) == reading.calls
         and len(batch.calls) == len(reading.calls)
         and all(map(_says, batch.calls, reading.calls, is_readable))
     )

@@ -14,7 +14,7 @@ from domain.risk import ProtocolScore
 from domain.verdict import Economics, Evidence, TradingState
 from tests.builders import ACCOUNT, CHAIN_ID, NOW, address, make_catalog, make_policy, make_price, make_snapshot
 from tests.builders_evidence import LIMITS, make_approval, make_budget, make_limits
-from tests.oracle.book import EVERYTHING
+from tests.oracle.actions import EVERYTHING
 from tests.oracle.calldata import Call, write_words
 from tests.oracle.sample import assembled, changed
 

@@ -6,38 +6,25 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, NamedTuple
 
-from domain.market import Catalog, MarketSnapshot, PriceObservation, Strategy, StrategyKind, Token, Venue
+from domain.market import (
+    MarketSnapshot,
+    PriceObservation,
+    RateObservation,
+    Strategy,
+    Token,
+)
 from domain.portfolio import Portfolio
 from domain.transaction import Operation
 from domain.verdict import Evidence
+from tests.oracle.actions import ENTRIES, EXITS, Action, action_of, registered, wrappers_of
 from tests.oracle.agreement import is_same_batch
-from tests.oracle.calldata import Call, Reading, read_envelope
+from tests.oracle.calldata import Reading, read_envelope
 from tests.oracle.exact import Rational, raised, unit_price
 from tests.oracle.remembered import UNSPEAKABLE, digest_of_plan, digest_of_policy, digest_of_snapshot
 
-EVERYTHING: Final = 2**256 - 1
-"""Aave v3 IPool.withdraw: type(uint256).max withdraws the whole balance."""
 Line = tuple[str, str]
 """("cash", token) or ("position", strategy)."""
-ENTRIES: Final = frozenset({"supply", "deposit"})
-ACTIONS: Final = frozenset({"approve", "supply", "withdraw", "deposit", "redeem", "exactInputSingle"})
-EXITS: Final = frozenset({"withdraw", "redeem"})
-
-
-class Action(NamedTuple):
-    """A call that plays its part in the catalog. `amount` is of `token`, shares where it redeems."""
-
-    name: str
-    token: Token
-    amount: int
-    taker: str
-    """Who takes the token from the account, or is allowed to."""
-    strategy: Strategy | None = None
-    bought: Token | None = None
-    minimum_out: int = 0
-    venue: Venue | None = None
 
 
 @dataclass(frozen=True)
@@ -79,11 +66,7 @@ class Facts:
         catalog, envelope = self.evidence.catalog, self.evidence.plan.envelope
         if envelope.target != catalog.account or envelope.value_wei or envelope.operation is not Operation.CALL:
             return Reading((), is_complete=False)
-        return read_envelope(
-            data=bytes.fromhex(envelope.data[2:]),
-            owner=catalog.operator,
-            multisend=catalog.contracts.multisend_call_only,
-        )
+        return read_envelope(bytes.fromhex(envelope.data[2:]), wrappers_of(catalog))
 
     @cached_property
     def reads_as_judged(self) -> bool:
@@ -91,7 +74,7 @@ class Facts:
         if (batch.is_complete, batch.chain_id) != (self.is_complete, catalog.chain_id):
             return False
         is_readable = [registered(call, catalog) for call in self.reading.calls]
-        return is_same_batch(self.reading, is_readable, batch, self.evidence.plan)
+        return is_same_batch(self.reading, is_readable, batch, self.evidence.plan, wrappers_of(catalog))
 
     @cached_property
     def is_complete(self) -> bool:
@@ -133,6 +116,11 @@ class Facts:
             return self.tokens.get(name)
         strategy = self.strategies.get(name)
         return None if strategy is None else self.tokens[strategy.token]
+
+    def rate_of(self, strategy: str) -> RateObservation | None:
+        """Unknown where it was read twice."""
+        rates = [rate for rate in self.evidence.snapshot.rates if rate.strategy == strategy]
+        return rates[0] if len(rates) == 1 else None
 
     def value(self, token: Token | None, amount: int) -> Rational | None:
         """At the lowest price of any source; unknown without one."""
@@ -206,68 +194,6 @@ class Facts:
         held = [self.token_of(line) for book in (self.before, self.after) for line, _ in book.held]
         names = {token.id for token in held if token is not None}
         return names | self.traded | {self.evidence.catalog.native_token}
-
-
-def registered(call: Call, catalog: Catalog) -> bool:
-    """Whether the contract has this function here, and its words are all that there is."""
-    if call.arguments is None or call.signature is None or call.is_delegatecall:
-        return False
-    match call.signature.name:
-        case "approve" | "transfer":
-            return any(token.address == call.target for token in catalog.tokens)
-        case "supply" | "withdraw":
-            return call.target == catalog.contracts.aave_pool
-        case "exactInputSingle":
-            return call.target == catalog.contracts.swap_router
-    vaults = (strategy.contract for strategy in catalog.strategies if strategy.kind is StrategyKind.ERC4626)
-    return call.target in vaults
-
-
-def action_of(call: Call, catalog: Catalog) -> Action | None:
-    arguments, signature = call.arguments, call.signature
-    if arguments is None or signature is None or not registered(call, catalog):
-        return None
-    tokens = {token.address: token for token in catalog.tokens}
-    name, words = signature.name, arguments
-    if name not in ACTIONS:
-        return None
-    if name == "approve":
-        token = tokens.get(call.target)
-        return None if token is None else Action(name, token, int(words["amount"]), str(words["spender"]))
-    if name == "exactInputSingle":
-        return _swap_of(call, words, catalog, tokens)
-    return _yield_action_of(call, name, words, catalog)
-
-
-def _swap_of(call: Call, words: dict[str, int | str], catalog: Catalog, tokens: dict[str, Token]) -> Action | None:
-    sold, bought = tokens.get(str(words["tokenIn"])), tokens.get(str(words["tokenOut"]))
-    if call.target != catalog.contracts.swap_router or sold is None or bought is None:
-        return None
-    pair = {sold.id, bought.id}
-    venues = (v for v in catalog.venues if {v.token_0, v.token_1} == pair and v.fee_pips == words["fee"])
-    return Action(
-        "exactInputSingle",
-        sold,
-        int(words["amountIn"]),
-        call.target,
-        bought=bought,
-        minimum_out=int(words["amountOutMinimum"]),
-        venue=next(venues, None),
-    )
-
-
-def _yield_action_of(call: Call, name: str, words: dict[str, int | str], catalog: Catalog) -> Action | None:
-    is_pool = name in {"supply", "withdraw"}
-    kind = StrategyKind.AAVE_V3 if is_pool else StrategyKind.ERC4626
-    if is_pool and call.target != catalog.contracts.aave_pool:
-        return None
-    for strategy in catalog.strategies:
-        token = next(token for token in catalog.tokens if token.id == strategy.token)
-        is_named = not is_pool or token.address == words["asset"]
-        if strategy.kind is kind and strategy.contract == call.target and is_named:
-            amount = words.get("amount", words.get("assets", words.get("shares", 0)))
-            return Action(name, token, int(amount), call.target, strategy=strategy)
-    return None
 
 
 def _grouped(snapshot: MarketSnapshot) -> dict[str, list[PriceObservation]]:

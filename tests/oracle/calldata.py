@@ -62,6 +62,8 @@ BY_SELECTOR: Final = {signature.selector: signature for signature in SIGNATURES}
 BY_NAME: Final = {signature.name: signature for signature in SIGNATURES}
 # Safe 1.4.1: execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)
 EXEC_TRANSACTION: Final = bytes.fromhex("6a761202")
+MAX_DEPTH: Final = 4
+"""Of Safe wrappers around each other."""
 MULTI_SEND: Final = bytes.fromhex("8d80ff0a")  # MultiSendCallOnly: multiSend(bytes)
 
 
@@ -115,17 +117,37 @@ def write_words(name: str, *arguments: int | str) -> bytes:
     return bytes.fromhex(signature.selector[2:]) + b"".join(word.to_bytes(WORD) for word in words)
 
 
+class Wrappers(NamedTuple):
+    """Around what the account does: its own execTransaction, signed by its owner, and the pinned MultiSend."""
+
+    account: str
+    owner: str
+    multisend: str
+
+
 @lru_cache(maxsize=16_384)
-def read_envelope(*, data: bytes, owner: str, multisend: str) -> Reading:
-    """The calls inside Safe.execTransaction, MultiSendCallOnly unpacked; anything else explains nothing."""
-    outer = _read_safe(data, owner=owner)
+def read_envelope(data: bytes, around: Wrappers) -> Reading:
+    """The calls inside Safe.execTransaction, wrappers unpacked; nothing where the bytes are no such wrapper."""
+    calls = _unpacked(data, around, depth=1)
+    return Reading((), is_complete=False) if calls is None else Reading(calls, is_complete=True)
+
+
+def _unpacked(data: bytes, around: Wrappers, *, depth: int) -> tuple[Call, ...] | None:
+    outer = _read_safe(data, owner=around.owner)
     if outer is None:
-        return Reading((), is_complete=False)
-    is_batch = outer.is_delegatecall and outer.target == multisend and outer.value == 0
-    calls = _read_multisend(outer.data) if is_batch else (outer,)
-    if calls is None:
-        return Reading((outer,), is_complete=False)
-    return Reading(calls, is_complete=True)
+        return None
+    is_batch = outer.is_delegatecall and outer.target == around.multisend and outer.value == 0
+    return flattened((_read_multisend(outer.data) if is_batch else None) or (outer,), around, depth=depth)
+
+
+def flattened(calls: Sequence[Call], around: Wrappers, *, depth: int = 1) -> tuple[Call, ...]:
+    """Calls of the account to itself replaced by what they run; one that cannot be read stays as it is."""
+    flat: list[Call] = []
+    for call in calls:
+        is_wrapper = call.target == around.account and not call.is_delegatecall and call.value == 0
+        inner = _unpacked(call.data, around, depth=depth + 1) if is_wrapper and depth < MAX_DEPTH else None
+        flat += [call] if inner is None else inner
+    return tuple(flat)
 
 
 def _read_safe(data: bytes, *, owner: str) -> Call | None:

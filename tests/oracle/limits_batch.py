@@ -8,7 +8,8 @@ from typing import Final
 
 from domain.market import Strategy, StrategyKind
 from domain.transaction import NATIVE
-from tests.oracle.book import ACTIONS, EVERYTHING, EXITS, Action, Facts, registered
+from tests.oracle.actions import ACTIONS, EVERYTHING, EXITS, Action, registered
+from tests.oracle.book import Facts
 from tests.oracle.calldata import Call
 from tests.oracle.exact import BPS
 from tests.oracle.remembered import digest_of_plan, digest_of_policy, digest_of_snapshot
@@ -52,10 +53,11 @@ def _judge_arguments(facts: Facts, sheet: Sheet, call: Call, action: Action | No
     arguments = call.arguments or {}
     is_known = action is not None and (action.bought is None or action.venue is not None)
     sheet.require("argument", is_known and not any(arguments.get(name) for name in MUST_BE_ZERO))
-    account = facts.evidence.catalog.account
-    sheet.require_all("recipient", (arguments[name] == account for name in RECIPIENTS if name in arguments))
-    if action is not None and action.name == "approve":
-        catalog = facts.evidence.catalog
+    if action is None:
+        return
+    catalog = facts.evidence.catalog
+    sheet.require_all("recipient", (arguments[name] == catalog.account for name in RECIPIENTS if name in arguments))
+    if action.name == "approve":
         takers = {s.contract for s in catalog.strategies if s.token == action.token.id}
         sheet.require("spender", action.taker in takers | {catalog.contracts.swap_router})
 
@@ -138,11 +140,11 @@ def _expect_position(facts: Facts, changes: Changes, action: Action, strategy: S
 
 def _shares_for(facts: Facts, strategy: Strategy, action: Action) -> int:
     """At the snapshot's share price, rounded down; without one nothing is expected."""
-    price = next((r.share_price for r in facts.evidence.snapshot.rates if r.strategy == strategy.id), None)
-    if price is None:
+    rate = facts.rate_of(strategy.id)
+    if rate is None:
         return 0
     scale = Fraction(10**strategy.receipt_decimals, 10**action.token.decimals)
-    return int(action.amount * scale / Fraction(price))
+    return int(action.amount * scale / Fraction(rate.share_price))
 
 
 def _judge_deltas(facts: Facts, sheet: Sheet, expected: Changes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 
 from domain.market import Strategy
 from tests.oracle.book import Facts, Line
@@ -42,8 +41,8 @@ def _judge_prices(facts: Facts, sheet: Sheet, token_id: str) -> None:
     sources = len({price.source for price in prices})
     sheet.at_least("price_sources_too_few", (sources, 1), "freshness", "min_price_sources_count")
     values: list[Rational] = [unit_price(price.price_usd, 0) for price in prices]
-    lowest, highest = Fraction(min(values)), Fraction(max(values))
-    sheet.at_most("price_disputed", ((highest - lowest) * BPS, lowest), "freshness", "max_price_disagreement_bps")
+    spread = (max(values) - min(values)) * BPS, min(values)
+    sheet.at_most("price_disputed", spread, "freshness", "max_price_disagreement_bps")
 
 
 def _judge_peg(facts: Facts, sheet: Sheet, line: Line) -> None:
@@ -51,16 +50,16 @@ def _judge_peg(facts: Facts, sheet: Sheet, line: Line) -> None:
     if token is None or not token.is_stable:
         return
     for price in or_unknown(facts.prices.get(token.id, [])):
-        deviation = None if price is None else (abs(Fraction(money(price.price_usd)) - DOLLAR) * BPS, DOLLAR)
+        above = None if price is None else money(price.price_usd) - DOLLAR
+        deviation = None if above is None else (max(above, -above) * BPS, DOLLAR)
         sheet.at_most("stable_deviation", deviation, "freshness", "max_stable_deviation_bps")
 
 
 def _judge_rate(facts: Facts, sheet: Sheet, strategy: str) -> None:
-    rates = [rate for rate in facts.evidence.snapshot.rates if rate.strategy == strategy]
-    ages = [_seconds(age(facts.evidence.now, rate.observed_at)) for rate in rates]
-    for passed in or_unknown(ages):
-        sheet.at_most("rate_stale", passed, "freshness", "max_rate_age_seconds")
-    sheet.require("strategy_paused", bool(rates) and not any(rate.is_paused for rate in rates))
+    rate = facts.rate_of(strategy)
+    passed = None if rate is None else _seconds(age(facts.evidence.now, rate.observed_at))
+    sheet.at_most("rate_stale", passed, "freshness", "max_rate_age_seconds")
+    sheet.require("strategy_paused", rate is not None and not rate.is_paused)
 
 
 def _judge_sequencer(facts: Facts, sheet: Sheet) -> None:
@@ -109,12 +108,11 @@ def _strategy_of(facts: Facts, line: Line) -> Strategy | None:
 def _judge_pool(facts: Facts, sheet: Sheet, strategy: str) -> None:
     line = ("position", strategy)
     ours, added = facts.after.lines[line], facts.after.lines[line] - facts.before.lines[line]
-    rates = [rate for rate in facts.evidence.snapshot.rates if rate.strategy == strategy]
-    for rate in or_unknown(rates):
-        supplied = None if rate is None else share(ours, rate.supplied + max(0, added))
-        withdrawable = None if rate is None else share(ours, rate.withdrawable)
-        sheet.at_most("pool_supplied_share", supplied, "exposure", "max_pool_supplied_share")
-        sheet.at_most("pool_withdrawable_share", withdrawable, "exposure", "max_pool_withdrawable_share")
+    rate = facts.rate_of(strategy)
+    supplied = None if rate is None else share(ours, rate.supplied + max(0, added))
+    withdrawable = None if rate is None else share(ours, rate.withdrawable)
+    sheet.at_most("pool_supplied_share", supplied, "exposure", "max_pool_supplied_share")
+    sheet.at_most("pool_withdrawable_share", withdrawable, "exposure", "max_pool_withdrawable_share")
 
 
 def _judge_turnover(facts: Facts, sheet: Sheet) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from domain.verdict import Approval, ApprovalStatus, Economics
-from tests.oracle.book import Action, Facts
+from tests.oracle.actions import Action
+from tests.oracle.book import Facts
 from tests.oracle.exact import BPS, Measure, Rational, money, pair_of_statistic, unit_price
 from tests.oracle.remembered import digest_of_plan
 from tests.oracle.sheet import Sheet, plus

@@ -22,19 +22,19 @@ def judge_risk(facts: Facts, sheet: Sheet) -> None:
     sheet.require("risk_missing", report is not None)
     if report is None:
         return
-    for code, estimates in _statistics(report, facts.evidence.policy.risk.horizon_days):
-        for estimate in or_unknown(estimates):
-            _judge_estimate(sheet, code, estimate)
+    for code, estimate in _statistics(report, facts.evidence.policy.risk.horizon_days):
+        _judge_estimate(sheet, code, estimate)
     _judge_stress(facts, sheet, report)
 
 
-def _statistics(report: RiskReport, horizon_days: int) -> Iterator[tuple[str, list[Estimate]]]:
-    tails = [tail for tail in report.tails if tail.horizon_days == horizon_days]
+def _statistics(report: RiskReport, horizon_days: int) -> Iterator[tuple[str, Estimate | None]]:
     for level, text in LEVELS:
-        yield f"var_{text}", [tail.var for tail in tails if tail.level == level]
-        yield f"cvar_{text}", [tail.cvar for tail in tails if tail.level == level]
-    yield "volatility", [report.volatility] if report.volatility is not None else []
-    yield "drawdown", [report.max_drawdown] if report.max_drawdown is not None else []
+        measured = [tail for tail in report.tails if tail.level == level]
+        is_known = len(measured) == 1 and measured[0].horizon_days == horizon_days
+        yield f"var_{text}", measured[0].var if is_known else None
+        yield f"cvar_{text}", measured[0].cvar if is_known else None
+    yield "volatility", report.volatility
+    yield "drawdown", report.max_drawdown
 
 
 def _judge_estimate(sheet: Sheet, code: str, estimate: Estimate | None) -> None:

@@ -5,17 +5,37 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
+from eth_utils.crypto import keccak
+
 from domain.transaction import Operation, UnsignedCall
 from domain.verdict import Evidence
 from guards.decode import decode_batch
 from tests.builders import ACCOUNT, address
 from tests.oracle import bases
-from tests.oracle.calldata import BY_NAME, Call, read_envelope, write_words
+from tests.oracle.actions import wrappers_of
+from tests.oracle.calldata import BY_NAME, WORD, Call, read_envelope, write_multisend, write_safe, write_words
 from tests.oracle.sample import Changes, Mutations, calls_of, with_calls, with_plan
 from tests.oracle.world import unsigned
 
 STRANGER: Final = address(0xBAD)
 HUGE: Final = (2**256 - 1, 2**255, 2**128, 10**30)
+
+
+TEMPTING: Final = (
+    "transfer(address,uint256)",
+    "transferFrom(address,address,uint256)",
+    "increaseAllowance(address,uint256)",
+    "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)",
+    "setApprovalForAll(address,bool)",
+    "borrow(address,uint256,uint256,uint16,address)",
+    "mint(uint256,address)",
+    "withdraw(uint256,address,address)",
+    "multicall(bytes[])",
+    "exactInput((bytes,address,uint256,uint256))",
+    "execTransactionFromModule(address,uint256,bytes,uint8)",
+    "enableModule(address)",
+)
+"""What moves money, or lets somebody move it, and is in no list."""
 
 
 def amount_near(rng: Random, amount: int) -> int:
@@ -88,7 +108,7 @@ def change_selector(rng: Random, evidence: Evidence) -> Evidence:
     calls = list(calls_of(evidence))
     index = rng.randrange(len(calls))
     known = bytes.fromhex(rng.choice(list(BY_NAME.values())).selector[2:])
-    selector = rng.choice((known, rng.randbytes(4), bytes.fromhex("a9059cbb"), b"", b"\0"))
+    selector = rng.choice((known, rng.randbytes(4), keccak(text=rng.choice(TEMPTING))[:4], b"", b"\0"))
     calls[index] = calls[index]._replace(data=selector + calls[index].data[4:] if len(selector) == 4 else selector)
     return with_calls(evidence, calls)
 
@@ -138,22 +158,22 @@ def leave_approval(rng: Random, evidence: Evidence) -> Evidence:
 
 
 def flip_byte(rng: Random, evidence: Evidence) -> Evidence:
-    """One bit of the envelope; the judged batch follows the bytes half of the time, the plan's calls less often."""
+    """One bit of the envelope."""
     data = bytearray.fromhex(evidence.plan.envelope.data[2:])
     data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-    envelope = evidence.plan.envelope.model_copy(update={"data": "0x" + data.hex()})
-    flipped = with_plan(evidence, envelope=envelope)
+    return _with_envelope(rng, evidence, bytes(data))
+
+
+def _with_envelope(rng: Random, evidence: Evidence, data: bytes) -> Evidence:
+    """The judged batch follows the bytes half of the time, the plan's calls less often."""
+    catalog, envelope = evidence.catalog, evidence.plan.envelope.model_copy(update={"data": "0x" + data.hex()})
+    other = with_plan(evidence, envelope=envelope)
     if rng.random() < 0.5:
-        return flipped
-    catalog = evidence.catalog
-    reading = read_envelope(
-        data=bytes(data),
-        owner=catalog.operator,
-        multisend=catalog.contracts.multisend_call_only,
-    )
+        return other
+    reading = read_envelope(data, wrappers_of(catalog))
     read: dict[str, object] = {"batch": decode_batch(envelope, catalog=catalog)}
-    calls = tuple(map(unsigned, reading.calls)) if rng.random() < 0.7 else flipped.plan.calls
-    return with_plan(flipped, parts=read, calls=calls)
+    calls = tuple(map(unsigned, reading.calls)) if rng.random() < 0.7 else other.plan.calls
+    return with_plan(other, parts=read, calls=calls)
 
 
 def change_envelope(rng: Random, evidence: Evidence) -> Evidence:
@@ -165,6 +185,29 @@ def change_envelope(rng: Random, evidence: Evidence) -> Evidence:
         {"target": evidence.catalog.operator},
     )
     return with_plan(evidence, envelope=evidence.plan.envelope.model_copy(update=rng.choice(changes)))
+
+
+def change_wrapper(rng: Random, evidence: Evidence) -> Evidence:
+    """One word around the calls: a gas refund, a refund's receiver, another operation, an offset, a signature."""
+    data = bytearray.fromhex(evidence.plan.envelope.data[2:])
+    place = 4 + WORD * rng.randrange(min(13, (len(data) - 4) // WORD))
+    data[place : place + WORD] = rng.choice((0, 1, 2, 320, int(STRANGER, 16), 2**256 - 1)).to_bytes(WORD)
+    return _with_envelope(rng, evidence, bytes(data))
+
+
+def nest_calls(rng: Random, evidence: Evidence) -> Evidence:
+    """Calls wrapped once more: in a second MultiSend, by call or delegatecall, or in the account's own function."""
+    calls, catalog = list(calls_of(evidence)), evidence.catalog
+    start = rng.randrange(len(calls))
+    multisend, inner = catalog.contracts.multisend_call_only, calls[start:]
+    nested = rng.choice(
+        (
+            Call(multisend, 0, True, write_multisend(inner)),
+            Call(multisend, 0, False, write_multisend(inner)),
+            Call(catalog.account, 0, False, write_safe(inner[0], owner=catalog.operator)),
+        )
+    )
+    return with_calls(evidence, [*calls[:start], nested], is_direct=rng.random() < 0.5)
 
 
 def change_plan(rng: Random, evidence: Evidence) -> Evidence:
@@ -236,6 +279,8 @@ CALL_MUTATIONS: Final[Mutations] = (
     (leave_approval, 3),
     (flip_byte, 6),
     (change_envelope, 1),
+    (change_wrapper, 3),
+    (nest_calls, 2),
     (change_plan, 4),
     (change_batch, 2),
 )

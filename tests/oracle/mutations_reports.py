@@ -65,6 +65,8 @@ def change_report(rng: Random, evidence: Evidence) -> Evidence:
         {"tails": tuple(changed(tail, horizon_days=days + 1) for tail in report.tails)},
         {"tails": tuple(changed(tail, level=0.975) for tail in report.tails)},
         {"tails": report.tails[::-1]},
+        {"tails": (*report.tails, *report.tails[:1])},
+        {"tails": (*(changed(tail, horizon_days=days + 1) for tail in report.tails), *report.tails)},
         {"volatility": None},
         {"max_drawdown": None},
         {"stress": report.stress[::-1]},
@@ -178,7 +180,7 @@ def change_approval(rng: Random, evidence: Evidence) -> Evidence:
         {"requested_at": evidence.now + timedelta(days=1)},
         {"expires_at": evidence.now + timedelta(days=999)},
     )
-    return changed(evidence, approval=None if rng.random() < 0.1 else changed(approval, **rng.choice(changes)))
+    return changed(evidence, approval=None if rng.random() < 0.25 else changed(approval, **rng.choice(changes)))
 
 
 REPORT_MUTATIONS: Final[Mutations] = (

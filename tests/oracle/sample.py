@@ -20,7 +20,8 @@ from domain.verdict import Evidence
 from guards.decode import decode_batch
 from tests.builders import NOW
 from tests.builders_evidence import RUN_ID, make_report
-from tests.oracle.book import Facts, action_of
+from tests.oracle.actions import action_of, wrappers_of
+from tests.oracle.book import Facts
 from tests.oracle.calldata import Call, Reading, read_envelope
 from tests.oracle.limits_risk import applicable_scenarios
 from tests.oracle.remembered import digest_of_plan, digest_of_policy, digest_of_snapshot
@@ -102,11 +103,7 @@ def _minimum_outs(calls: Sequence[Call], catalog: Catalog) -> tuple[int, ...]:
 
 
 def _reading_of(plan: RebalancePlan, catalog: Catalog) -> Reading:
-    return read_envelope(
-        data=bytes.fromhex(plan.envelope.data[2:]),
-        owner=catalog.operator,
-        multisend=catalog.contracts.multisend_call_only,
-    )
+    return read_envelope(bytes.fromhex(plan.envelope.data[2:]), wrappers_of(catalog))
 
 
 def _played(calls: Sequence[Call], catalog: Catalog, snapshot: MarketSnapshot, before: Portfolio) -> Chain:

@@ -16,7 +16,7 @@ from domain.transaction import (
     Operation,
     UnsignedCall,
 )
-from tests.oracle.book import EVERYTHING, Action, action_of
+from tests.oracle.actions import EVERYTHING, Action, action_of
 from tests.oracle.calldata import Call, write_multisend, write_safe
 
 NOBODY = "0x" + "0" * 40
