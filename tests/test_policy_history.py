@@ -10,7 +10,7 @@ from domain.errors import ApprovalRefused
 from domain.policy_change import Direction, meet
 from domain.policy_history import PROPOSAL_LIFETIME, PolicyEventKind
 from tests.builders import NOW
-from tests.policy_samples import BASE, PolicyBook, policies, with_limits
+from tests.policy_samples import BASE, PolicyBook, with_limits
 
 DELAY = timedelta(seconds=BASE.changes.loosening_delay_seconds)
 SECOND = timedelta(seconds=1)
