@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import pytest
 
 from domain.risk import StressLoss
-from domain.stress import BOOK, CRASH, StressFamily, scenario_set
+from domain.stress import BOOK, CRASH, StressFamily, scenario_name, scenario_set
 from domain.verdict import Finding
 from tests.builders import make_catalog, make_portfolio
 from tests.builders_evidence import (
@@ -145,10 +146,13 @@ def test_an_interval_must_contain_its_value_and_is_judged_at_its_upper_end(
     assert denied(risk_after=make_report(max_drawdown=drawdown)) == expected
 
 
+STABLES_AND_ETHER = make_portfolio(positions={"aave-usdc": 1, "aave-usdx": 1, "aave-weth": 1})
+
+
 def test_every_scenario_of_the_simulated_book_has_a_row() -> None:
     rows = judge()
 
-    expected = scenario_set(make_portfolio(positions={"aave-usdc": 1, "aave-usdx": 1, "aave-weth": 1}), make_catalog())
+    expected = scenario_set(STABLES_AND_ETHER, make_catalog())
     assert len([row for row in rows if row.code == "stress_loss"]) == len(expected) == 19
     assert {"depeg_12 dai", "exploit aave-v3", "utilization", f"combined {CRASH}"} <= {row.subject for row in rows}
 
@@ -180,6 +184,37 @@ def test_of_a_scenario_measured_twice_the_larger_loss_counts(order: int) -> None
     (row,) = (row for row in judge(risk_after=make_report(stress=(*others, *twice))) if not row.passed)
 
     assert (row.subject, row.observed) == ("gas", "0.011")
+
+
+@pytest.mark.parametrize("losses", [(math.nan, 0.001), (0.001, math.nan), (math.nan,)])
+def test_a_loss_that_is_no_number_makes_its_scenario_unknown(losses: tuple[float, ...]) -> None:
+    """The guard by itself; the evidence as a whole would not even be read."""
+    gas = [StressLoss.model_construct(family=StressFamily.GAS, subject=BOOK, loss=loss) for loss in losses]
+    others = [hit for hit in make_stress() if hit.family is not StressFamily.GAS]
+    report = make_report().model_copy(update={"stress": (*others, *gas)})
+
+    (row,) = (row for row in judge(risk_after=report) if not row.passed)
+
+    assert (row.subject, row.observed) == ("gas", "unknown")
+
+
+def test_rows_name_what_they_measure_and_stand_in_order() -> None:
+    rows = judge()
+
+    measures = ["var_95", "cvar_95", "var_99", "cvar_99", "volatility", "drawdown"]
+    assert [row.code for row in rows if row.unit == "of value"][: len(measures)] == measures
+    assert {(row.subject, row.unit) for row in rows if row.code in measures} == {("simulated book", "of value")}
+    assert {row.unit for row in rows if row.code == "sample_too_small"} == {"observations"}
+    assert {row.unit for row in rows if row.code == "interval_confidence"} == {"coverage"}
+    scenarios = [row.subject for row in rows if row.code == "stress_loss"]
+    assert scenarios == [scenario_name(*key) for key in sorted(scenario_set(STABLES_AND_ETHER, make_catalog()))]
+    assert {row.unit for row in rows if row.code == "stress_loss"} == {"of value"}
+
+
+def test_a_missing_report_is_told_in_words() -> None:
+    (row,) = judge(risk_after=None)
+
+    assert (row.subject, row.limit, row.observed) == ("simulated book", "a report", "none")
 
 
 def test_a_scenario_that_does_not_apply_is_judged_when_it_is_reported() -> None:
