@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -30,9 +31,7 @@ def _in_state(sample: Specimen, state: TradingState) -> Evidence:
 
 
 def _again(sample: Specimen, id_: str, sentence: str, evidence: Evidence, family: str) -> Specimen:
-    return Specimen(
-        id=id_, sentence=sentence, family=family, evidence=evidence, base=sample.base, is_exit=sample.is_exit
-    )
+    return replace(sample, id=id_, sentence=sentence, family=family, evidence=evidence)
 
 
 def _states() -> Iterator[Specimen]:

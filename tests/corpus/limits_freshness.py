@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -13,7 +14,7 @@ from tests.builders import NOW
 from tests.corpus.limits_judgement import ENTRY, judged_pair
 from tests.corpus.samples import SUPPLY
 from tests.corpus.scene import CATALOG, SNAPSHOT, make_evidence
-from tests.corpus.specimen import Specimen, allowed, forbidden
+from tests.corpus.specimen import Specimen, forbidden
 
 FEED: Final = "0x" + "5e" * 20
 UNVALUED: Final = (
@@ -103,10 +104,8 @@ def _heads() -> Iterator[Specimen]:
         report = evidence.simulation.model_copy(update={"block_number": head})
         return evidence.model_copy(update={"simulation": report})
 
-    sample = allowed(
-        "judged-block-lag", "Supplies 50,000 USDC thirty blocks after the snapshot", ENTRY, family="freshness"
-    )
-    sample = Specimen(**{**{n: getattr(sample, n) for n in Specimen.__slots__}, "evidence": lagging(130)})
+    sentence = "Supplies 50,000 USDC thirty blocks after the snapshot"
+    sample = replace(SUPPLY, id="judged-block-lag", sentence=sentence, family="freshness", evidence=lagging(130))
     yield sample
     for name, difference, head in (
         ("later", "one block later", 131),

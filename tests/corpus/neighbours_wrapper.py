@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from domain.abi import prevalidated_signature
@@ -21,16 +22,9 @@ OPAQUE: Final = ("undecoded", "contract", "selector", "batch_mismatch", "unplann
 """Of an envelope that cannot be unpacked: one call to the account that nothing explains, and money that left."""
 
 
-def _wrapped(sample: Specimen, envelope: UnsignedCall) -> Specimen:
-    return Specimen(**{**_fields(sample), "evidence": replanned(sample.evidence, envelope=envelope)})  # type: ignore[arg-type]
-
-
-def _fields(sample: Specimen) -> dict[str, object]:
-    return {name: getattr(sample, name) for name in Specimen.__slots__}
-
-
 def _named(sample: Specimen, id_: str, sentence: str, envelope: UnsignedCall) -> Specimen:
-    return Specimen(**{**_fields(_wrapped(sample, envelope)), "id": id_, "sentence": sentence})  # type: ignore[arg-type]
+    """The sample's calls in another envelope."""
+    return replace(sample, id=id_, sentence=sentence, evidence=replanned(sample.evidence, envelope=envelope))
 
 
 def _nested(calls: Sequence[UnsignedCall], depth: int) -> UnsignedCall:
