@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
@@ -23,6 +26,7 @@ from tests.oracle.generator import Recipe, recipe
 from tests.oracle.limits import APPLY_TO_EXITS, WAIVED_BY_EXITS, Judgement, judge
 from tests.oracle.run import BAD, CODES, Tally, figures_of, fuzz, fuzz_in_processes, report
 from tests.oracle.sample import changed, with_policy, with_snapshot
+from tests.repository import ROOT
 
 SEED = 7
 CASES = 1_500
@@ -73,6 +77,27 @@ def test_a_case_is_the_same_whoever_makes_it():
     assert made == again
     assert made.cook().model_dump_json() == again.cook().model_dump_json()
     assert recipe(4, 41) != made
+
+
+CASES_OF_A_PROCESS = """
+import hashlib
+from tests.oracle.generator import recipe
+made = [recipe(5, number).cook() for number in range(120)]
+print(hashlib.sha256("".join(map(repr, made)).encode()).hexdigest())
+"""
+
+
+def test_a_case_is_the_same_in_every_process():
+    """Sets of text change their order with the seed of the process's hashes."""
+    command = [sys.executable, "-c", CASES_OF_A_PROCESS]
+    digests = [
+        subprocess.run(
+            command, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+
+    assert digests[0] == digests[1]
 
 
 @pytest.mark.parametrize("family", ["soundness", *GUARDS])

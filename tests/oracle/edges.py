@@ -13,6 +13,7 @@ from domain.verdict import Evidence
 from tests.oracle.book import Facts
 from tests.oracle.exact import DOLLAR
 from tests.oracle.limits import rows_of
+from tests.oracle.remembered import remembering
 from tests.oracle.sample import changed, with_policy
 from tests.oracle.sheet import Row
 
@@ -31,9 +32,16 @@ LEDGERS: Final = {
 }
 
 
+def _rows_of(evidence: Evidence) -> list[Row]:
+    return rows_of(Facts(evidence))[0]
+
+
+_rows: Final = remembering(_rows_of)
+
+
 def move_limit(rng: Random, evidence: Evidence) -> Evidence:
     """One limit becomes what the batch shows, or just misses it, or vanishes."""
-    rows = [row for row in rows_of(Facts(evidence))[0] if row.limit is not None and row.observed is not None]
+    rows = [row for row in _rows(evidence) if row.limit is not None and row.observed is not None]
     if not rows:
         return evidence
     code = rng.choice(sorted({row.code for row in rows}))  # or the many rows of stress would take most turns
@@ -86,7 +94,7 @@ def as_decimal(number: Fraction) -> Decimal:
 
 def fill_ledger(rng: Random, evidence: Evidence) -> Evidence:
     """What was used before leaves exactly room for this batch, or one unit too little."""
-    rows = [row for row in rows_of(Facts(evidence))[0] if row.code in LEDGERS and row.observed is not None]
+    rows = [row for row in _rows(evidence) if row.code in LEDGERS and row.observed is not None]
     if not rows:
         return evidence
     row = rng.choice(rows)

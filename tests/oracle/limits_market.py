@@ -16,11 +16,11 @@ def judge_freshness(facts: Facts, sheet: Sheet) -> None:
     sheet.at_most("block_lag", (lag, 1) if lag >= 0 else None, "freshness", "max_block_lag_blocks")
     seconds = _seconds(age(evidence.now, snapshot.taken_at))
     sheet.at_most("snapshot_old", seconds, "freshness", "max_snapshot_age_seconds")
-    for token in facts.live_tokens:
+    for token in sorted(facts.live_tokens):
         _judge_prices(facts, sheet, token)
     for line in facts.grown:
         _judge_peg(facts, sheet, line)
-    for strategy in facts.entered:
+    for strategy in sorted(facts.entered):
         _judge_rate(facts, sheet, strategy)
     _judge_sequencer(facts, sheet)
 
@@ -81,7 +81,7 @@ def judge_exposure(facts: Facts, sheet: Sheet) -> None:
     reserve = ("cash", facts.evidence.catalog.reserve_token)
     kept = facts.value_of_lines([(reserve, facts.after.lines[reserve])])
     sheet.at_least("reserve_share", share(kept, facts.nav_after), "exposure", "min_reserve_share")
-    for strategy in facts.entered:
+    for strategy in sorted(facts.entered):
         _judge_pool(facts, sheet, strategy)
     _judge_turnover(facts, sheet)
 
@@ -96,9 +96,9 @@ def _families(facts: Facts, line: Line) -> Iterable[tuple[str, str]]:
         yield "strategy", strategy.id
         yield "protocol", strategy.protocol
         yield "chain", "chain"
-        yield from (("oracle", name) for name in set(strategy.oracles))
-        yield from (("collateral", name) for name in set(strategy.collateral))
-        yield from (("factor", name) for name in set(strategy.factors))
+        yield from (("oracle", name) for name in sorted(set(strategy.oracles)))
+        yield from (("collateral", name) for name in sorted(set(strategy.collateral)))
+        yield from (("factor", name) for name in sorted(set(strategy.factors)))
 
 
 def _strategy_of(facts: Facts, line: Line) -> Strategy | None:
@@ -123,7 +123,7 @@ def _judge_turnover(facts: Facts, sheet: Sheet) -> None:
 
 
 def judge_protocol(facts: Facts, sheet: Sheet) -> None:
-    for protocol in {facts.strategies[name].protocol for name in facts.entered if name in facts.strategies}:
+    for protocol in sorted({facts.strategies[name].protocol for name in facts.entered if name in facts.strategies}):
         scores = [score for score in facts.evidence.scores if score.protocol == protocol]
         for points in or_unknown([pair_of_statistic(score.score) for score in scores]):
             sheet.at_least("protocol_score", points, "protocol", "min_score_points")

@@ -55,7 +55,7 @@ def _judge_stress(facts: Facts, sheet: Sheet, report: RiskReport) -> None:
     measured: dict[Scenario, list[float]] = {}
     for stress in report.stress:
         measured.setdefault((stress.family.value, stress.subject), []).append(stress.loss)
-    for scenario in applicable_scenarios(facts, facts.after) | measured.keys():
+    for scenario in sorted(applicable_scenarios(facts, facts.after) | measured.keys()):
         for loss in or_unknown(measured.get(scenario, [])):
             observed = None if loss is None else pair_of_statistic(loss)
             sheet.at_most("stress_loss", observed, "stress", f"max_{scenario[0]}_loss_share")

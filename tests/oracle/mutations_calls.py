@@ -14,7 +14,7 @@ from tests.builders import ACCOUNT, address
 from tests.oracle import bases
 from tests.oracle.actions import wrappers_of
 from tests.oracle.calldata import BY_NAME, WORD, Call, read_envelope, write_multisend, write_safe, write_words
-from tests.oracle.sample import Changes, Mutations, calls_of, with_calls, with_plan
+from tests.oracle.sample import Changes, Mutations, calls_of, with_calls, with_plan, with_policy
 from tests.oracle.world import unsigned
 
 STRANGER: Final = address(0xBAD)
@@ -73,6 +73,13 @@ def scale_amounts(rng: Random, evidence: Evidence) -> Evidence:
                 scaled = _rewritten(scaled, name, value * numerator // 10)
         calls.append(scaled)
     return with_calls(evidence, calls)
+
+
+def forgo_minimum(rng: Random, evidence: Evidence) -> Evidence:
+    """A swap without a minimum out, where nothing else would mind."""
+    calls = [_rewritten(call, "amountOutMinimum", 0) if rng.random() < 0.8 else call for call in calls_of(evidence)]
+    wide = with_policy(evidence, "slippage", max_trade_slippage_bps=10_000, emergency_floor_bps=10_000)
+    return with_calls(wide, calls)
 
 
 def change_party(rng: Random, evidence: Evidence) -> Evidence:
@@ -267,6 +274,7 @@ def _somebody(rng: Random, evidence: Evidence) -> str:
 CALL_MUTATIONS: Final[Mutations] = (
     (change_amount, 12),
     (scale_amounts, 6),
+    (forgo_minimum, 2),
     (change_party, 5),
     (change_target, 3),
     (change_operation, 3),

@@ -120,7 +120,8 @@ def change_rates(rng: Random, evidence: Evidence) -> Evidence:
     rates = list(evidence.snapshot.rates)
     if not rates:
         return evidence
-    index = rng.randrange(len(rates))
+    entered = [i for i, rate in enumerate(rates) if _is_raised(evidence, rate.strategy)]
+    index = rng.choice(entered) if entered and rng.random() < 0.7 else rng.randrange(len(rates))
     held = evidence.after.position_of(rates[index].strategy)
     size = max(0, held * rng.choice((1, 2, 3, 4, 5, 10)) + rng.choice((-1, 0, 1)))
     match rng.randrange(6):
@@ -139,6 +140,10 @@ def change_rates(rng: Random, evidence: Evidence) -> Evidence:
     return with_snapshot(evidence, rates=tuple(rates))
 
 
+def _is_raised(evidence: Evidence, strategy: str) -> bool:
+    return evidence.after.position_of(strategy) > evidence.before.position_of(strategy)
+
+
 def change_gas(rng: Random, evidence: Evidence) -> Evidence:
     """Gas price, gas used, or the fee cap: as much as allowed, one wei more, none."""
     snapshot, limit = evidence.snapshot, evidence.policy.economics.max_gas_price_wei
@@ -146,7 +151,8 @@ def change_gas(rng: Random, evidence: Evidence) -> Evidence:
     match rng.randrange(3):
         case 0 if not isinstance(limit, str):
             base = int(limit) - snapshot.priority_fee_wei + rng.choice((-1, 0, 1))
-            return with_snapshot(evidence, base_fee_wei=max(base, 0))
+            cheap = changed(evidence, simulation=changed(evidence.simulation, gas_used=21_000))
+            return with_snapshot(cheap, base_fee_wei=max(base, 0))
         case 1:
             return with_plan(evidence, fee_cap_wei=max(0, rng.choice((needed - 1, needed, needed + 1, 0, 10**19))))
         case _:

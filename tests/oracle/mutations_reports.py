@@ -171,7 +171,9 @@ def change_approval(rng: Random, evidence: Evidence) -> Evidence:
     changes: Changes = (
         {},
         {},
-        {"status": rng.choice(tuple(ApprovalStatus))},
+        {"status": ApprovalStatus.PENDING},
+        {"status": ApprovalStatus.DENIED},
+        {"status": ApprovalStatus.USED},
         {"batch_digest": "0" * 64},
         {"run_id": "run-2"},
         {"role": rng.choice((None, "operator", "Approver"))},

@@ -1,4 +1,4 @@
-"""Digests of objects that never change, remembered by identity: the fuzzer judges the same policy many times."""
+"""Results about objects that never change, kept by identity: the fuzzer meets the same policy many times."""
 
 from __future__ import annotations
 
@@ -10,33 +10,37 @@ from domain.plan import RebalancePlan
 from domain.policy import Policy
 
 Subject = TypeVar("Subject")
+Result = TypeVar("Result")
 REMEMBERED: Final = 512
 UNSPEAKABLE: Final = ""
 """Digest of what canonical JSON cannot say, such as an integer beyond 2^53; nothing names it."""
 
 
-def _remembering(compute: Callable[[Subject], str]) -> Callable[[Subject], str]:
-    """The object is kept with its digest, so that its identity is not given to another one."""
-    known: dict[int, tuple[Subject, str]] = {}
+def remembering(compute: Callable[[Subject], Result]) -> Callable[[Subject], Result]:
+    """The object is kept with its result, so that its identity is not given to another one."""
+    known: dict[int, tuple[Subject, Result]] = {}
 
-    def look_up(subject: Subject) -> str:
+    def look_up(subject: Subject) -> Result:
         found = known.get(id(subject))
         if found is None:
             if len(known) >= REMEMBERED:
                 known.clear()
-            found = known[id(subject)] = (subject, _or_nothing(compute, subject))
+            found = known[id(subject)] = (subject, compute(subject))
         return found[1]
 
     return look_up
 
 
-def _or_nothing(compute: Callable[[Subject], str], subject: Subject) -> str:
-    try:
-        return compute(subject)
-    except ValueError:
-        return UNSPEAKABLE
+def _spoken(digest: Callable[[Subject], str]) -> Callable[[Subject], str]:
+    def or_nothing(subject: Subject) -> str:
+        try:
+            return digest(subject)
+        except ValueError:
+            return UNSPEAKABLE
+
+    return or_nothing
 
 
-digest_of_policy: Final = _remembering(Policy.digest)
-digest_of_snapshot: Final = _remembering(MarketSnapshot.digest)
-digest_of_plan: Final = _remembering(RebalancePlan.batch_digest)
+digest_of_policy: Final = remembering(_spoken(Policy.digest))
+digest_of_snapshot: Final = remembering(_spoken(MarketSnapshot.digest))
+digest_of_plan: Final = remembering(_spoken(RebalancePlan.batch_digest))

@@ -40,6 +40,8 @@ class Tally:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     alone: Counter[str] = field(default_factory=Counter)
     """How often each code was the only denial, both guards agreeing."""
+    seen: Counter[str] = field(default_factory=Counter)
+    """How often each code was among the denials, both guards agreeing."""
     allowed: int = 0
     exits: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -57,8 +59,9 @@ class Tally:
         self.outcomes[found.outcome] += 1
         self.allowed += found.judgement.allowed
         self.exits += found.judgement.is_exit
-        if found.outcome is Outcome.AGREES and len(found.judgement.codes) == 1:
-            self.alone.update(found.judgement.codes)
+        if found.outcome is Outcome.AGREES:
+            self.seen.update(found.judgement.codes)
+            self.alone.update(found.judgement.codes if len(found.judgement.codes) == 1 else ())
         if found.outcome in BAD and len(self.findings) < SHOWN:
             shortest = shrunk(made, check)
             self.findings.append(Finding(number, shortest, compare(shortest.cook(), check)))
@@ -66,6 +69,7 @@ class Tally:
     def merge(self, other: Tally) -> None:
         self.outcomes += other.outcomes
         self.alone += other.alone
+        self.seen += other.seen
         self.allowed += other.allowed
         self.exits += other.exits
         self.findings += other.findings
@@ -98,7 +102,8 @@ def report(tally: Tally, seed: int, seconds: float) -> Iterator[str]:
     yield f"{tally.evaluations} evaluations in {seconds:.0f} s, {tally.evaluations / seconds:.0f} per second: {counts}"
     yield f"allowed by both {tally.allowed}, exits {tally.exits}; each code as the only denial:"
     yield "  " + ", ".join(f"{code} {times}" for code, times in sorted(tally.alone.items()))
-    yield f"never alone: {', '.join(sorted(CODES - tally.alone.keys())) or 'none'}"
+    together = {code: tally.seen[code] for code in sorted(CODES - tally.alone.keys())}
+    yield "only with others: " + (", ".join(f"{code} {times}" for code, times in together.items()) or "none")
     for found in tally.findings[:SHOWN]:
         yield f"{found.comparison.outcome.value}: seed {seed} case {found.number}, {found.shortest}"
         yield f"  oracle {found.comparison.judgement}"
