@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk, BaseMessage
     from langchain_openai import ChatOpenAI
 
+    from graph.model_wire import BoundedClient
+
 MAX_REPLY_CHARACTERS: Final = 60_000
 MAX_TOOL_CALLS: Final = 8
 MAX_ARGUMENTS_CHARACTERS: Final = 20_000  # of ToolRequest.arguments
@@ -46,6 +48,7 @@ class OpenAIModel(AgentModel):
     ) -> None:
         self._name, self._base_url, self._api_key = name, base_url, api_key
         self._timeout_seconds, self._stopwatch = timeout_seconds, stopwatch
+        self._client_below: BoundedClient | None = None
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self._name!r})"
@@ -82,12 +85,16 @@ class OpenAIModel(AgentModel):
         from langchain_openai import ChatOpenAI
         from pydantic import SecretStr
 
+        from graph.model_wire import BoundedClient
+
+        self._client_below = self._client_below or BoundedClient()
         return ChatOpenAI(
             model=self._name,
             base_url=self._base_url,
             api_key=SecretStr(self._api_key),
             timeout=self._timeout_seconds,
             max_retries=0,  # the run's budget counts calls; a hidden second one would not be counted
+            http_client=self._client_below,
             stream_usage=True,  # off by default for custom endpoints, and then every cost would read zero
         )
 
