@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -77,7 +78,8 @@ def _record(path: Path, *, files: Sequence[str], packages: Path) -> None:
     coverage = Coverage(data_file=None, config_file=False, include=[str(packages / "*.py")])
     coverage.start()
     coverage.switch_context(IMPORTED)
-    __import__(packages.name)
+    for path in sorted(packages.glob("*.py")):
+        importlib.import_module(packages.name if path.stem == "__init__" else f"{packages.name}.{path.stem}")
     recorder = Recorder(coverage)
     run_suite(files, recorder, "--continue-on-collection-errors")
     coverage.stop()
