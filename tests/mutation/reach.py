@@ -78,8 +78,8 @@ def _record(path: Path, *, files: Sequence[str], packages: Path) -> None:
     coverage = Coverage(data_file=None, config_file=False, include=[str(packages / "*.py")])
     coverage.start()
     coverage.switch_context(IMPORTED)
-    for path in sorted(packages.glob("*.py")):
-        importlib.import_module(packages.name if path.stem == "__init__" else f"{packages.name}.{path.stem}")
+    for module in sorted(packages.glob("*.py")):
+        importlib.import_module(packages.name if module.stem == "__init__" else f"{packages.name}.{module.stem}")
     recorder = Recorder(coverage)
     run_suite(files, recorder, "--continue-on-collection-errors")
     coverage.stop()
