@@ -104,6 +104,31 @@ def test_a_stable_token_off_its_peg_may_not_be_entered(price, expected):
     assert denied(moves=moves, snapshot=prices_with(*pair("dai", price, price))) == expected
 
 
+@pytest.mark.parametrize(("oracle", "market"), [("1", "0.98"), ("0.98", "1"), ("1.02", "1")])
+def test_one_source_off_the_peg_is_enough_to_stay_out(oracle, market):
+    moves = [swap("usdc", "dai", 1_000 * USDC, 999 * DAI)]
+
+    assert "stable_deviation" in denied(moves=moves, snapshot=prices_with(*pair("dai", oracle, market)))
+
+
+def test_a_stable_token_without_a_price_may_not_be_entered():
+    snapshot = make_snapshot(prices=tuple(p for p in make_snapshot().prices if p.token != "dai"))
+
+    found = denied(moves=[swap("usdc", "dai", 1_000 * USDC, 999 * DAI)], snapshot=snapshot)
+
+    assert found == {"price_missing", "stable_deviation"}
+
+
+def test_a_token_that_is_only_bought_needs_a_price_although_the_simulation_shows_none_of_it():
+    book = make_portfolio(positions={"aave-usdc": USDC})
+    snapshot = make_snapshot(prices=tuple(p for p in make_snapshot().prices if p.token != "usdx"))
+    buy = [swap("usdc", "usdx", 1_000 * USDC, 999 * DAI, venue="usdc-usdx-100")]
+
+    rows = rows_of("freshness", make_evidence(buy, before=book, after=book, snapshot=snapshot))
+
+    assert [(row.code, row.subject) for row in rows if not row.passed] == [("price_missing", "usdx")]
+
+
 def test_a_stable_token_off_its_peg_may_be_held():
     assert denied(snapshot=prices_with(*pair("dai", "0.9", "0.9"))) == set()
 
@@ -175,6 +200,21 @@ def test_where_there_is_a_sequencer_it_must_be_up_and_have_been_for_an_hour(seen
     rows = [row for row in rows_of("freshness", on_rollup(seen)) if not row.passed]
 
     assert [(row.code, row.subject) for row in rows] == [("sequencer_down", subject) for subject in failing]
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "uptime"),
+    [
+        (reading(seconds=7_200), "up", "7200"),
+        (reading(is_up=False, seconds=7_200), "down", "unknown"),
+        (None, "unread", "unknown"),
+    ],
+)
+def test_the_sequencer_s_rows_say_what_was_seen(seen, state, uptime):
+    first, second = (row for row in rows_of("freshness", on_rollup(seen)) if row.code == "sequencer_down")
+
+    assert (first.subject, first.observed, first.limit) == ("sequencer", state, "up")
+    assert (second.subject, second.observed, second.limit, second.unit) == ("uptime", uptime, "3600", "seconds")
 
 
 def test_an_uptime_within_the_clock_s_skew_is_no_uptime():
