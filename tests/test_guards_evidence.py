@@ -23,7 +23,8 @@ def with_first_call(**changes):
 
 
 def test_the_row_that_refuses_does_not_say_that_it_passed():
-    (row,) = check(None).findings
+    verdict = check(None)
+    (row,) = verdict.findings
 
     assert (row.guard, row.code, row.subject, row.limit) == (
         "soundness",
@@ -31,7 +32,7 @@ def test_the_row_that_refuses_does_not_say_that_it_passed():
         "evidence",
         "reads back equal",
     )
-    assert not row.passed
+    assert (row.passed, verdict.needs_approval, verdict.is_exit) == (False, False, False)
 
 
 def test_what_cannot_be_written_is_told_in_one_line_without_the_library_s_name_for_it():

@@ -72,6 +72,17 @@ def test_numbers_are_shown_plainly():
     assert (text(10**400), text(10**5000), text("x" * 200)) == ("1.00000000e+400", "1.00000000e+5000", "x" * 120)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("kind", [int, Decimal])
+def test_up_to_a_hundred_digits_are_shown_in_full(sign, kind):
+    largest = kind(sign * (10**100 - 1))
+
+    with localcontext(prec=200):
+        beyond = kind(sign * 10**100)
+    assert text(largest) == str(sign * (10**100 - 1))
+    assert text(beyond) == ("-" if sign < 0 else "") + "1.00000000e+100"
+
+
 def test_a_statistic_is_the_decimal_that_its_text_names():
     assert (measured(0.02), measured(None), measured(math.nan)) == (Decimal("0.02"), None, None)
     assert (exact(True), exact(3)) == (None, Decimal(3))

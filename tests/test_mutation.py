@@ -110,6 +110,7 @@ def test_words_types_and_imports_are_left_alone(tmp_path):
         if TYPE_CHECKING:
             LIMIT = 5
         Number = int | None
+        Kind = TypeVar("Kind")
         class Row(Base, frozen=True):
             """A row."""
             width: "int"

@@ -110,9 +110,11 @@ def _is_text_alone(node: ast.AST) -> bool:
 
 
 def _is_type(value: ast.expr) -> bool:
-    """A type alias: names, subscripts and unions of them, such as `Decimal | int`."""
+    """A type alias or variable: names, subscripts and unions of them, such as `Decimal | int`."""
     if isinstance(value, ast.BinOp):
         return isinstance(value.op, ast.BitOr) and _is_type(value.left) and _is_type(value.right)
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func) in {"TypeVar", "NewType"}
     return isinstance(value, ast.Subscript | ast.Name) or (isinstance(value, ast.Constant) and value.value is None)
 
 
