@@ -64,6 +64,7 @@ BY_NAME: Final = {signature.name: signature for signature in SIGNATURES}
 EXEC_TRANSACTION: Final = bytes.fromhex("6a761202")
 MAX_DEPTH: Final = 4
 """Of Safe wrappers around each other."""
+MAX_CALLS: Final = 64
 MULTI_SEND: Final = bytes.fromhex("8d80ff0a")  # MultiSendCallOnly: multiSend(bytes)
 
 
@@ -129,7 +130,9 @@ class Wrappers(NamedTuple):
 def read_envelope(data: bytes, around: Wrappers) -> Reading:
     """The calls inside Safe.execTransaction, wrappers unpacked; nothing where the bytes are no such wrapper."""
     calls = _unpacked(data, around, depth=1)
-    return Reading((), is_complete=False) if calls is None else Reading(calls, is_complete=True)
+    if calls is None or len(calls) > MAX_CALLS:
+        return Reading((), is_complete=False)
+    return Reading(calls, is_complete=True)
 
 
 def _unpacked(data: bytes, around: Wrappers, *, depth: int) -> tuple[Call, ...] | None:

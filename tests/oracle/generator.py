@@ -9,15 +9,16 @@ from typing import Final, NamedTuple
 from domain.verdict import Evidence
 from tests.oracle.bases import bases
 from tests.oracle.garbage import plant
+from tests.oracle.mutations_bytes import BYTE_MUTATIONS
 from tests.oracle.mutations_calls import CALL_MUTATIONS
 from tests.oracle.mutations_effects import EFFECT_MUTATIONS
 from tests.oracle.mutations_market import MARKET_MUTATIONS
 from tests.oracle.mutations_reports import REPORT_MUTATIONS
 from tests.oracle.sample import Mutate, calls_of
 
-WEIGHTED: Final = (*CALL_MUTATIONS, *MARKET_MUTATIONS, *EFFECT_MUTATIONS, *REPORT_MUTATIONS)
+WEIGHTED: Final = (*CALL_MUTATIONS, *BYTE_MUTATIONS, *MARKET_MUTATIONS, *EFFECT_MUTATIONS, *REPORT_MUTATIONS)
 MUTATIONS: Final[dict[str, Mutate]] = {mutate.__name__: mutate for mutate, _ in (*WEIGHTED, (plant, 0))}
-NEED_CALLS: Final = frozenset(mutate.__name__ for mutate, _ in CALL_MUTATIONS)
+NEED_CALLS: Final = frozenset(mutate.__name__ for mutate, _ in (*CALL_MUTATIONS, *BYTE_MUTATIONS))
 NAMES: Final = [mutate.__name__ for mutate, _ in WEIGHTED]
 WEIGHTS: Final = list(accumulate(weight for _, weight in WEIGHTED))
 CHANGES: Final = (0, 1, 1, 1, 1, 2, 2, 2, 3, 4)

@@ -1,4 +1,4 @@
-"""Ways to change what a batch does: amounts, parties, targets, order, operations, and the bytes themselves."""
+"""Ways to change what a batch does: amounts, parties, targets, selectors, operations and the order of its calls."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import Final
 
 from eth_utils.crypto import keccak
 
-from domain.transaction import Operation, UnsignedCall
 from domain.verdict import Evidence
-from guards.decode import decode_batch
 from tests.builders import ACCOUNT, address
 from tests.oracle import bases
-from tests.oracle.actions import wrappers_of
-from tests.oracle.calldata import BY_NAME, WORD, Call, read_envelope, write_multisend, write_safe, write_words
-from tests.oracle.sample import Changes, Mutations, calls_of, with_calls, with_plan, with_policy
-from tests.oracle.world import unsigned
+from tests.oracle.calldata import BY_NAME, Call, write_words
+from tests.oracle.sample import Mutations, calls_of, with_calls, with_policy
 
 STRANGER: Final = address(0xBAD)
 HUGE: Final = (2**256 - 1, 2**255, 2**128, 10**30)
@@ -164,92 +160,6 @@ def leave_approval(rng: Random, evidence: Evidence) -> Evidence:
     return with_calls(evidence, calls)
 
 
-def flip_byte(rng: Random, evidence: Evidence) -> Evidence:
-    """One bit of the envelope."""
-    data = bytearray.fromhex(evidence.plan.envelope.data[2:])
-    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-    return _with_envelope(rng, evidence, bytes(data))
-
-
-def _with_envelope(rng: Random, evidence: Evidence, data: bytes) -> Evidence:
-    """The judged batch follows the bytes half of the time, the plan's calls less often."""
-    catalog, envelope = evidence.catalog, evidence.plan.envelope.model_copy(update={"data": "0x" + data.hex()})
-    other = with_plan(evidence, envelope=envelope)
-    if rng.random() < 0.5:
-        return other
-    reading = read_envelope(data, wrappers_of(catalog))
-    read: dict[str, object] = {"batch": decode_batch(envelope, catalog=catalog)}
-    calls = tuple(map(unsigned, reading.calls)) if rng.random() < 0.7 else other.plan.calls
-    return with_plan(other, parts=read, calls=calls)
-
-
-def change_envelope(rng: Random, evidence: Evidence) -> Evidence:
-    """The operator's own call goes elsewhere, carries money or is a delegatecall."""
-    changes: Changes = (
-        {"target": STRANGER},
-        {"value_wei": 1},
-        {"operation": Operation.DELEGATECALL},
-        {"target": evidence.catalog.operator},
-    )
-    return with_plan(evidence, envelope=evidence.plan.envelope.model_copy(update=rng.choice(changes)))
-
-
-def change_wrapper(rng: Random, evidence: Evidence) -> Evidence:
-    """One word around the calls: a gas refund, a refund's receiver, another operation, an offset, a signature."""
-    data = bytearray.fromhex(evidence.plan.envelope.data[2:])
-    place = 4 + WORD * rng.randrange(min(13, (len(data) - 4) // WORD))
-    data[place : place + WORD] = rng.choice((0, 1, 2, 320, int(STRANGER, 16), 2**256 - 1)).to_bytes(WORD)
-    return _with_envelope(rng, evidence, bytes(data))
-
-
-def nest_calls(rng: Random, evidence: Evidence) -> Evidence:
-    """Calls wrapped once more: in a second MultiSend, by call or delegatecall, or in the account's own function."""
-    calls, catalog = list(calls_of(evidence)), evidence.catalog
-    start = rng.randrange(len(calls))
-    multisend, inner = catalog.contracts.multisend_call_only, calls[start:]
-    nested = rng.choice(
-        (
-            Call(multisend, 0, True, write_multisend(inner)),
-            Call(multisend, 0, False, write_multisend(inner)),
-            Call(catalog.account, 0, False, write_safe(inner[0], owner=catalog.operator)),
-        )
-    )
-    return with_calls(evidence, [*calls[:start], nested], is_direct=rng.random() < 0.5)
-
-
-def change_plan(rng: Random, evidence: Evidence) -> Evidence:
-    """The plan tells another story than its bytes."""
-    plan = evidence.plan
-    outs = plan.minimum_outs
-    changes: Changes = (
-        {"calls": plan.calls[:-1]},
-        {"calls": (*plan.calls, UnsignedCall(target=STRANGER, data="0x"))},
-        {"minimum_outs": (*outs, 1)},
-        {"minimum_outs": tuple(amount + 1 for amount in outs)},
-        {"minimum_outs": ()},
-        {"account": STRANGER},
-        {"chain_id": 1},
-        {"policy_digest": "0" * 64},
-        {"snapshot_digest": "f" * 64},
-        {"run_id": "run-2"},
-    )
-    return with_plan(evidence, parts=None, **rng.choice(changes))
-
-
-def change_batch(rng: Random, evidence: Evidence) -> Evidence:
-    """The judged batch tells another story than the bytes."""
-    batch = evidence.batch
-    changes: Changes = (
-        {"account": STRANGER},
-        {"chain_id": 1},
-        {"is_complete": not batch.is_complete},
-        {"calls": batch.calls[1:]},
-        {"calls": batch.calls[::-1]},
-        {"calls": ()},
-    )
-    return evidence.model_copy(update={"batch": batch.model_copy(update=rng.choice(changes))})
-
-
 def _words(call: Call) -> dict[str, int | str]:
     return call.arguments or {}
 
@@ -285,11 +195,5 @@ CALL_MUTATIONS: Final[Mutations] = (
     (reorder_calls, 2),
     (append_part, 5),
     (leave_approval, 3),
-    (flip_byte, 6),
-    (change_envelope, 1),
-    (change_wrapper, 3),
-    (nest_calls, 2),
-    (change_plan, 4),
-    (change_batch, 2),
 )
 """Each with its weight."""

@@ -22,7 +22,7 @@ from tests.builders import NOW
 from tests.builders_evidence import RUN_ID, make_report
 from tests.oracle.actions import action_of, wrappers_of
 from tests.oracle.book import Facts
-from tests.oracle.calldata import Call, Reading, read_envelope
+from tests.oracle.calldata import Call, Reading, flattened, read_envelope
 from tests.oracle.limits_risk import applicable_scenarios
 from tests.oracle.remembered import digest_of_plan, digest_of_policy, digest_of_snapshot
 from tests.oracle.world import Chain, enveloped, unsigned
@@ -167,14 +167,15 @@ def with_calls(evidence: Evidence, calls: Sequence[Call], *, is_direct: bool = F
     """Other calls, planned, decoded and played again."""
     catalog = evidence.catalog
     envelope = enveloped(calls, catalog, is_direct=is_direct and len(calls) == 1)
-    chain = _played(calls, catalog, evidence.snapshot, evidence.before)
+    unwrapped = flattened(calls, wrappers_of(catalog))
+    chain = _played(unwrapped, catalog, evidence.snapshot, evidence.before)
     after = chain.after()
     replanned = with_plan(
         evidence,
         parts={"after": after},
         calls=tuple(map(unsigned, calls)),
         envelope=envelope,
-        minimum_outs=_minimum_outs(calls, catalog),
+        minimum_outs=_minimum_outs(unwrapped, catalog),
     )
     report = _report_of(chain, replanned.plan, catalog)
     batch = decode_batch(replanned.plan.envelope, catalog=catalog)
