@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 
 from domain.plan import Move
 from domain.portfolio import Portfolio
+from domain.units import divide_up
 from domain.verdict import Finding
+from guards import GUARDS
+from guards.case import Case
 from tests.builders import make_portfolio, make_rate, make_snapshot
 from tests.builders_evidence import DAI, USDC, make_evidence, make_limits, rows_of, supply, swap, withdraw
 
@@ -21,18 +25,20 @@ def judge(moves: Sequence[Move], before: Portfolio = IN_AAVE, **parts: object) -
 
 
 @pytest.mark.parametrize(
-    ("moves", "supplied", "withdrawable"),
+    ("moves", "held", "joined"),
     [
-        ([supply(50_000)], "0.00748130", "0.025"),  # 150,000 of 20,050,000 and of 6,000,000
-        ([supply(50_000), withdraw("aave-usdc", "usdc", 20_000 * USDC)], "0.00649026", "0.02166667"),
-        ([supply(50_000), withdraw("aave-usdc", "usdc", 70_000 * USDC)], "0.004", "0.01333333"),
+        ([supply(50_000)], 150_000, 50_000),
+        ([supply(50_000), withdraw("aave-usdc", "usdc", 20_000 * USDC)], 130_000, 30_000),
+        ([supply(50_000), withdraw("aave-usdc", "usdc", 70_000 * USDC)], 80_000, 0),
     ],
 )
-def test_only_what_joins_a_pool_makes_it_larger(moves: list[Move], supplied: str, withdrawable: str) -> None:
-    rows = judge(moves)
+def test_only_what_joins_a_pool_makes_it_larger(moves: list[Move], held: int, joined: int) -> None:
+    evidence = make_evidence(moves, before=IN_AAVE)
 
-    observed = [rows[f"pool_{kind}_share", "aave-usdc"].observed for kind in ("supplied", "withdrawable")]
-    assert [float(text) for text in observed] == pytest.approx([float(supplied), float(withdrawable)], abs=1e-8)
+    observed = {row.code: row.observed for row in GUARDS["exposure"](Case(evidence)) if row.subject == "aave-usdc"}
+
+    assert observed["pool_supplied_share"] == divide_up(Decimal(held), Decimal(20_000_000 + joined))
+    assert observed["pool_withdrawable_share"] == divide_up(Decimal(held), Decimal(6_000_000))
 
 
 def test_a_pool_of_one_unit_has_a_share_and_an_empty_one_has_none() -> None:
@@ -52,7 +58,8 @@ def test_a_book_of_cents_has_shares_too() -> None:
 
     rows = judge([withdraw("aave-usdc", "usdc", USDC // 4)], cents)
 
-    assert (rows["reserve_share", "usdc"].observed, rows["reserve_share", "usdc"].passed) == ("1", True)
+    assert rows["reserve_share", "usdc"].observed == "1"
+    assert rows["issuer_share", "usdc-issuer"].observed == "1"
 
 
 def test_a_trade_without_a_price_leaves_turnover_unknown_and_the_book_its_shares() -> None:

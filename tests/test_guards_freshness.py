@@ -6,15 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from domain.market import Catalog, SequencerReading
 from domain.verdict import TradingState
-from guards import check
 from tests.builders import (
-    CONTRACTS,
     NOW,
     PRICES,
-    address,
-    make_catalog,
     make_portfolio,
     make_price,
     make_snapshot,
@@ -119,6 +114,23 @@ def test_a_stable_token_without_a_price_may_not_be_entered():
     assert found == {"price_missing", "stable_deviation"}
 
 
+@pytest.mark.parametrize(("held", "left"), [(1, 0), (0, 1)])
+def test_a_token_that_only_one_of_the_books_holds_needs_a_price(held, left):
+    snapshot = make_snapshot(prices=tuple(p for p in make_snapshot().prices if p.token != "wbtc"))
+    before, after = (make_portfolio(cash={"usdc": 10**12, "wbtc": amount}, positions={}) for amount in (held, left))
+
+    assert denied(moves=[supply(1)], before=before, after=after, snapshot=snapshot) == {"price_missing"}
+
+
+def test_an_empty_line_and_a_token_that_is_only_sold_are_told_apart():
+    snapshot = make_snapshot(prices=tuple(p for p in make_snapshot().prices if p.token != "usdx"))
+    empty = make_portfolio(cash={"usdc": 10**12, "usdx": 0}, positions={})
+    sale = [swap("usdc", "usdx", USDC, DAI, venue="usdc-usdx-100"), swap("usdx", "usdc", DAI, 1, venue="usdc-usdx-100")]
+
+    assert denied(moves=[supply(1)], before=empty, snapshot=snapshot) == set()
+    assert denied(moves=sale, before=empty, snapshot=snapshot) == {"price_missing"}
+
+
 def test_a_token_that_is_only_bought_needs_a_price_although_the_simulation_shows_none_of_it():
     book = make_portfolio(positions={"aave-usdc": USDC})
     snapshot = make_snapshot(prices=tuple(p for p in make_snapshot().prices if p.token != "usdx"))
@@ -173,67 +185,6 @@ def test_a_growing_position_counts_as_entered_whatever_the_calls_say():
     rows = rows_of("freshness", evidence.model_copy(update={"after": after}))
 
     assert codes(rows) == {"rate_stale", "strategy_paused"}
-
-
-def on_rollup(seen, moves=None):
-    """Evidence of a chain whose catalog names a sequencer feed."""
-    contracts = CONTRACTS.model_copy(update={"sequencer_feed": address(0x5EC)})
-    catalog = Catalog.model_validate({**dict(make_catalog()), "contracts": contracts})
-    return make_evidence(moves, catalog=catalog, snapshot=make_snapshot(catalog, sequencer=seen))
-
-
-def reading(*, is_up=True, seconds):
-    return SequencerReading(is_up=is_up, since=NOW - timedelta(seconds=seconds))
-
-
-@pytest.mark.parametrize(
-    ("seen", "failing"),
-    [
-        (reading(seconds=3_600), []),
-        (reading(seconds=3_599), ["uptime"]),
-        (reading(seconds=-16), ["uptime"]),
-        (reading(is_up=False, seconds=10**6), ["sequencer", "uptime"]),
-        (None, ["sequencer", "uptime"]),
-    ],
-)
-def test_where_there_is_a_sequencer_it_must_be_up_and_have_been_for_an_hour(seen, failing):
-    rows = [row for row in rows_of("freshness", on_rollup(seen)) if not row.passed]
-
-    assert [(row.code, row.subject) for row in rows] == [("sequencer_down", subject) for subject in failing]
-
-
-@pytest.mark.parametrize(
-    ("seen", "state", "uptime"),
-    [
-        (reading(seconds=7_200), "up", "7200"),
-        (reading(is_up=False, seconds=7_200), "down", "unknown"),
-        (None, "unread", "unknown"),
-    ],
-)
-def test_the_sequencer_s_rows_say_what_was_seen(seen, state, uptime):
-    first, second = (row for row in rows_of("freshness", on_rollup(seen)) if row.code == "sequencer_down")
-
-    assert (first.subject, first.observed, first.limit) == ("sequencer", state, "up")
-    assert (second.subject, second.observed, second.limit, second.unit) == ("uptime", uptime, "3600", "seconds")
-
-
-def test_an_uptime_within_the_clock_s_skew_is_no_uptime():
-    rows = {row.subject: row for row in rows_of("freshness", on_rollup(reading(seconds=-15))) if not row.passed}
-
-    assert rows["uptime"].observed == "0"
-
-
-def test_a_chain_without_a_sequencer_has_no_such_row():
-    rows = rows_of("freshness", make_evidence())
-
-    assert "sequencer_down" not in {row.code for row in rows}
-
-
-def test_an_exit_does_not_wait_for_the_sequencer():
-    verdict = check(on_rollup(None, exit_moves()))
-
-    assert verdict.is_pass
-    assert {row.subject for row in verdict.findings if row.waived} >= {"sequencer", "uptime"}
 
 
 def state_codes(moves, state, **parts):
