@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bench.figures import Figure
+from tests.redteam.attack import Play
 from tests.redteam.case import Family
+from tests.redteam.corpus import Assignment
 
 COLUMNS = ("attacks", "runs", "chats", "model calls", "broadcasts", "compared", "identical", "exposures", "violations")
 
@@ -37,6 +39,27 @@ class Result(NamedTuple):
     leaks: tuple[str, ...]
     unplayable: str
     seconds: float
+
+
+def result_of(assignment: Assignment, played: Play, *, identical: bool | None, seconds: float) -> Result:
+    attack = assignment.attack
+    return Result(
+        case_id=attack.case.id,
+        family=attack.case.family,
+        where=f"{'+'.join(attack.places)}, {assignment.stage}",
+        runs=played.runs,
+        chats=played.chats,
+        model_calls=played.model_calls,
+        broadcasts=len(played.batches),
+        identical=identical,
+        exposures=played.exposures,
+        statuses=tuple(played.statuses),
+        failures=tuple(played.failures),
+        violations=tuple(map(str, played.violations)),
+        leaks=tuple(played.leaks),
+        unplayable=played.unplayable,
+        seconds=seconds,
+    )
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from tests.redteam.attack import Attack, Play
 from tests.redteam.attacker import Conversation, Honest, Knowledge
 from tests.redteam.case import Case, Family, Place
 from tests.redteam.corpus import Assignment
+from tests.redteam.crew import Crew
 from tests.redteam.desk import honest
 from tests.redteam.endpoint import Endpoint
 from tests.redteam.findings import Rule
@@ -29,7 +30,6 @@ from tests.redteam.forging import forge_plan
 from tests.redteam.judging import MARK, Quotes, judge, require_silence
 from tests.redteam.leaks import SECRETS
 from tests.redteam.player import Player, play
-from tests.redteam.workers import Crew
 
 pytestmark = [pytest.mark.chain, pytest.mark.usefixtures("shared_world")]
 
