@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from domain.errors import AutofiError, ConfigurationInvalid, InvariantBroken, StoreUnavailable
 from memory import books, schema
@@ -196,8 +197,15 @@ def _engine(url: URL) -> Engine:
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # we begin transactions ourselves: the driver would begin them too late
+    # Two processes that start at once: while one changes or recovers the log, SQLite does not let the other wait.
+    patience = Retrying(
+        retry=retry_if_exception_type(sqlite3.OperationalError),
+        wait=wait_random(0.01, 0.1),
+        stop=stop_after_delay(BUSY_TIMEOUT_SECONDS),
+        reraise=True,
+    )
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+        patience(connection.execute, f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,8 @@ from domain.run import RunRecord
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
+
+logger = logging.getLogger(__name__)
 
 COLLECTION: Final = "runs"
 DIMENSIONS: Final = 512  # not Chroma's default of 384: mixing the two fails loudly
@@ -50,7 +53,19 @@ class ChromaRecall:
         _add(self._collection(), [record])
 
     def nearest(self, text: str, records: Sequence[RunRecord], *, limit: int) -> Sequence[str]:
-        """Run ids out of these records, which are indexed first where they are not yet."""
+        """Run ids out of these records, which are indexed first where they are not yet.
+
+        None where the index cannot be used: it helps a reader, and a chat must not end because of it.
+        """
+        from chromadb.errors import ChromaError
+
+        try:
+            return self._nearest(text, records, limit=limit)
+        except ChromaError as error:
+            logger.warning("recall_unusable problem=%s", type(error).__name__)
+            return ()
+
+    def _nearest(self, text: str, records: Sequence[RunRecord], *, limit: int) -> Sequence[str]:
         offered = {record.request.run_id: record for record in records}
         collection = self._collection()
         indexed = set(collection.get(ids=list(offered), include=[])["ids"]) if offered else set()

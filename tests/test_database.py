@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 import stat
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -249,3 +250,17 @@ def test_two_processes_may_open_an_empty_database_at_once_and_share_its_journal(
     verified = SqlJournal(database).verify()
     database.close()
     assert (verified.is_verified, verified.entries) == (True, 40)
+
+
+def test_a_database_that_another_process_is_changing_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "busy.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    release.start()
+
+    database = open_database(f"sqlite:///{file}")
+
+    database.close()
+    release.join()
+    other.close()

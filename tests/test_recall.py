@@ -108,3 +108,10 @@ def test_words_of_a_model_are_not_indexed():
 
 def test_an_excerpt_has_a_limit():
     assert len(describe(make_record(1, "x" * 5000))) == MAX_EXCERPT_CHARACTERS
+
+
+def test_an_index_that_cannot_be_opened_finds_nothing_and_ends_nothing(tmp_path):
+    (tmp_path / "recall" / "chroma.sqlite3").mkdir(parents=True)
+    record = make_record(1, "held: nothing worth moving")
+
+    assert ChromaRecall(tmp_path / "recall").nearest("nothing worth moving", [record], limit=3) == ()
