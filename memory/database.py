@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
+from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
 from domain.errors import AutofiError, ConfigurationInvalid, InvariantBroken, StoreUnavailable
 from memory import books, schema
@@ -199,7 +199,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # we begin transactions ourselves: the driver would begin them too late
     # Two processes that start at once: while one changes or recovers the log, SQLite does not let the other wait.
     patience = Retrying(
-        retry=retry_if_exception_type(sqlite3.OperationalError),
+        retry=retry_if_exception_message(match="database is locked"),
         wait=wait_random(0.01, 0.1),
         stop=stop_after_delay(BUSY_TIMEOUT_SECONDS),
         reraise=True,

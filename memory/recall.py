@@ -55,7 +55,7 @@ class ChromaRecall:
     def nearest(self, text: str, records: Sequence[RunRecord], *, limit: int) -> Sequence[str]:
         """Run ids out of these records, which are indexed first where they are not yet.
 
-        None where the index cannot be used: it helps a reader, and a chat must not end because of it.
+        Empty where the index cannot be used: it helps a reader, and a chat must not end because of it.
         """
         from chromadb.errors import ChromaError
 
