@@ -11,7 +11,7 @@ from domain.policy import ExposureLimits
 from domain.units import EXACT, divide_down, divide_up
 from guards.case import Case
 from guards.finding import Quantity, Row, Ruler
-from guards.measures import Worth, entered_strategies, holdings_after, moved_usd, nav_after, nav_before
+from guards.measures import ZERO, Worth, entered_strategies, holdings_after, moved_usd, nav_after, nav_before
 
 RULER = Ruler("exposure")
 Values = defaultdict[str, defaultdict[str, Decimal]]
@@ -49,7 +49,7 @@ def values_of(holdings: Iterable[Worth], case: Case) -> Values:
     """USD per code and subject; every holding counts in each of its families. An unpriced one makes NAV unknown."""
     values: Values = defaultdict(lambda: defaultdict(Decimal))
     for holding in holdings:
-        worth = holding.value_usd or Decimal(0)
+        worth = holding.value_usd or ZERO
         for code, subject in _subjects(holding, case):
             family = values[code]
             family[subject] = EXACT.add(family[subject], worth)

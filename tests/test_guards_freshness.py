@@ -131,12 +131,15 @@ def test_an_empty_line_and_a_token_that_is_only_sold_are_told_apart():
     assert denied(moves=sale, before=empty, snapshot=snapshot) == {"price_missing"}
 
 
-def test_a_token_that_is_only_bought_needs_a_price_although_the_simulation_shows_none_of_it():
-    book = make_portfolio(positions={"aave-usdc": USDC})
+@pytest.mark.parametrize("pair_traded", [("usdc", "usdx"), ("usdx", "usdc")])
+def test_a_traded_token_needs_a_price_although_neither_book_holds_it(pair_traded):
     snapshot = make_snapshot(prices=tuple(p for p in make_snapshot().prices if p.token != "usdx"))
-    buy = [swap("usdc", "usdx", 1_000 * USDC, 999 * DAI, venue="usdc-usdx-100")]
+    rich = make_portfolio(cash={"usdc": 10**12, "usdx": 10**21}, positions={})
+    none = make_portfolio(cash={"usdc": 10**12}, positions={})
+    trade = [swap(*pair_traded, 10**6, 1, venue="usdc-usdx-100")]
 
-    rows = rows_of("freshness", make_evidence(buy, before=book, after=book, snapshot=snapshot))
+    evidence = make_evidence(trade, before=rich, snapshot=snapshot)
+    rows = rows_of("freshness", evidence.model_copy(update={"before": none, "after": none}))
 
     assert [(row.code, row.subject) for row in rows if not row.passed] == [("price_missing", "usdx")]
 
