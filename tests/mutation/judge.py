@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -25,7 +26,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.mutation.mutants import Mutant
-from tests.mutation.reach import Reach
+from tests.mutation.reach import Reach, file_of
 from tests.mutation.suite import Judge, run_suite
 from tests.mutation.uses import Uses
 
@@ -33,6 +34,7 @@ WALL_SECONDS: Final = 600
 """Only against a child that waits for something; processor time is limited per test."""
 MEMORY_BYTES: Final = 4 * 2**30
 """Address space, libraries included: a list that grows for ever must not take the machine with it."""
+ASKED_FIRST: Final = 2
 SURVIVED: Final = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
 KILLED: Final = {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}
 
@@ -75,28 +77,30 @@ def load_ahead(reach: Reach) -> None:
     for name in reach.libraries:
         with suppress(ImportError):  # some libraries pretend modules that nobody can import by name
             importlib.import_module(name)
+    if "guards" in sys.modules:
+        raise RuntimeError("guards/ was loaded ahead: every mutant would survive unseen")
     gc.collect()
     gc.freeze()
 
 
 def judge(mutants: Sequence[Mutant], reach: Reach, uses: Uses, *, root: Path) -> Iterator[Outcome]:
-    """One after the other, in this order. The test that killed the last one is asked first: neighbours die alike."""
-    last: str | None = None
+    """One after the other, in this order. Files that have killed most are asked first: neighbours die alike."""
+    kills: Counter[str] = Counter()
     for mutant in mutants:
         seconds = reach.tests_of(mutant, uses)
-        if last in seconds:
-            seconds = {last: seconds[last], **seconds}
-        outcome = _judge_one(mutant, seconds, root) if seconds else Outcome(Fate.SURVIVED)
-        last = outcome.killer or last
+        first = [file for file, _ in kills.most_common(ASKED_FIRST)]
+        outcome = _judge_one(mutant, seconds, root, first) if seconds else Outcome(Fate.SURVIVED)
+        if outcome.killer is not None:
+            kills[file_of(outcome.killer)] += 1
         yield outcome
 
 
-def _judge_one(mutant: Mutant, seconds: dict[str, float], root: Path) -> Outcome:
+def _judge_one(mutant: Mutant, seconds: dict[str, float], root: Path, first: Sequence[str]) -> Outcome:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _run_child(mutant, seconds, root, writing)
+        _run_child(mutant, seconds, root, first, writing)
     os.close(writing)
     _, status = os.waitpid(child, 0)
     with os.fdopen(reading) as answer:
@@ -116,7 +120,7 @@ def _outcome(mutant: Mutant, status: int, killer: str | None) -> Outcome:
     raise RuntimeError(f"pytest ended with {status} while judging {mutant.key}")
 
 
-def _run_child(mutant: Mutant, seconds: dict[str, float], root: Path, answer: int) -> None:
+def _run_child(mutant: Mutant, seconds: dict[str, float], root: Path, first: Sequence[str], answer: int) -> None:
     """Never returns. Output is dropped: the parent wants to know who failed, not how."""
     try:
         signal.alarm(WALL_SECONDS)
@@ -126,8 +130,16 @@ def _run_child(mutant: Mutant, seconds: dict[str, float], root: Path, answer: in
         path = root / mutant.key.module
         sys.meta_path.insert(0, Planted(path, compile(mutant.plant(), str(path), "exec", dont_inherit=True)))
         plugin = Judge(seconds)
-        files = sorted({test.partition("::")[0] for test in seconds})
-        status = run_suite(files, plugin, "-x")
+        status = _ask(plugin, sorted({file_of(test) for test in seconds}), first)
         os.write(answer, json.dumps([status, plugin.killer]).encode())
     finally:
         os._exit(0)
+
+
+def _ask(plugin: Judge, files: Sequence[str], first: Sequence[str]) -> int:
+    """In two parts: to collect every file takes longer than most mutants live."""
+    status = int(pytest.ExitCode.OK)
+    for part in ([file for file in files if file in first], [file for file in files if file not in first]):
+        if part and status in SURVIVED:
+            status = run_suite(part, plugin, "-x")
+    return status

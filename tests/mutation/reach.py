@@ -18,8 +18,8 @@ from tests.mutation.uses import Line, Uses
 
 IMPORTED: Final = "import"
 """The context of what runs while guards/ is imported."""
-OURS: Final = {"guards", "tests", "graph", "app", "backtest", "collectors", "chain", "memory", "prompts", "__main__"}
-"""Packages that import guards, or stay with the test that needs them: nothing of these is loaded ahead."""
+OURS: Final = {"guards", "tests", "bench", "graph", "app", "backtest", "collectors", "chain", "memory", "prompts"}
+"""Packages that may import guards/, and what the tests bring themselves: nothing of these is loaded ahead."""
 
 
 class Reach(NamedTuple):
@@ -46,13 +46,13 @@ class Reach(NamedTuple):
         return {test: self.seconds[test] for test in sorted(chosen, key=self.seconds.__getitem__)}
 
     def _tests(self, contexts: set[str]) -> list[str]:
-        return [test for test in self.seconds if test in contexts or _file_of(test) in contexts]
+        return [test for test in self.seconds if test in contexts or file_of(test) in contexts]
 
     def _contexts(self, lines: Iterable[Line]) -> set[str]:
         return {context for line in lines for context in self.lines.get(line.module, {}).get(str(line.number), ())}
 
 
-def _file_of(test: str) -> str:
+def file_of(test: str) -> str:
     return test.partition("::")[0]
 
 
@@ -87,7 +87,7 @@ def _record(path: Path, *, files: Sequence[str], packages: Path) -> None:
         seconds={test: spent for test, spent in recorder.seconds.items() if test not in recorder.failing},
         failing=sorted(recorder.failing),
         lines=dict(_lines_by_module(coverage, packages)),
-        libraries=[name for name in sys.modules if name.partition(".")[0] not in OURS],
+        libraries=[name for name in sys.modules if name.partition(".")[0] not in {*OURS, "__main__"}],
     )
     path.write_text(json.dumps(recorded._asdict()))
 

@@ -37,7 +37,7 @@ SUITE: Final = (
     "tests/test_what_if.py",
     "tests/test_breakers.py",
 )
-LEFT_OUT: Final = {"tests/test_guards_properties.py"}
+LEFT_OUT: Final = {"tests/test_guards_properties.py", "tests/test_guards_bench.py"}
 """Drawn examples kill by luck and take two thirds of the time: a fault deserves a test that names it."""
 ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",

@@ -81,6 +81,8 @@ class Judge:
         self.seconds = dict(seconds)
         self.rank = {test: rank for rank, test in enumerate(seconds)}
         self.killer: str | None = None
+
+    def pytest_sessionstart(self) -> None:
         signal.setitimer(signal.ITIMER_PROF, COLLECTION_SECONDS)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
