@@ -62,6 +62,15 @@ def value_holdings(portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Cata
     )
 
 
+def priced_value_usd(portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Catalog) -> Decimal:
+    """What the holdings with a price are worth together: a lower bound where others have none."""
+    known = {price.token for price in snapshot.prices}
+    cash = tuple(balance for balance in portfolio.cash if balance.token in known)
+    positions = tuple(p for p in portfolio.positions if catalog.strategy(p.strategy).token in known)
+    priced = portfolio.model_copy(update={"cash": cash, "positions": positions})
+    return net_asset_value_usd(priced, snapshot, catalog)
+
+
 def _priced(token_id: str, amount: int, snapshot: MarketSnapshot, catalog: Catalog) -> Decimal:
     price = snapshot.price_usd(token_id)
     if price is None:

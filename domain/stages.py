@@ -30,7 +30,8 @@ class Observation(Value):
     history_digest: Digest
     block_number: int
     portfolio: Portfolio
-    net_asset_value_usd: Ratio
+    net_asset_value_usd: Ratio | None
+    """None where something held has no price: then only ways out are planned."""
     events: tuple[RiskEvent, ...]
     input_digest: Digest
     """Over rounded inputs: equal means that a decision would be the same again."""

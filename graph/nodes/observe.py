@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from domain.digest import digest_of
+from domain.errors import StaleOrDisputed
 from domain.market import Catalog, MarketSnapshot
 from domain.policy import Policy
 from domain.portfolio import Portfolio, net_asset_value_usd, value_holdings
@@ -24,7 +25,10 @@ SHARE_DIGITS: Final = 2
 
 
 def observe(state: State, dependencies: Dependencies) -> State:
-    """Write `observation`. Raises ChainUnavailable or StaleOrDisputed: without eyes the run holds."""
+    """Write `observation`. Raises ChainUnavailable or StaleOrDisputed: without eyes the run holds.
+
+    A holding without a price does not keep another one from leaving: ways out need no net asset value.
+    """
     request = request_of(state)
     dependencies.runs.start(request)  # a host that is not our conductor admits nothing itself
     dependencies.budgets.count_run(request.run_id, at=dependencies.clock.now())
@@ -37,6 +41,8 @@ def observe(state: State, dependencies: Dependencies) -> State:
     catalog, policy = dependencies.catalog, dependencies.policy
     events = detect_events(portfolio=portfolio, snapshot=snapshot, history=history, catalog=catalog, policy=policy)
     is_urgent = can_mitigate(events, portfolio=portfolio, snapshot=snapshot, catalog=catalog, policy=policy)
+    if not is_urgent:
+        value_holdings(portfolio, snapshot, catalog)  # raises where a holding has no price
     input_digest = digest_inputs(
         snapshot,
         portfolio,
@@ -52,7 +58,7 @@ def observe(state: State, dependencies: Dependencies) -> State:
             history_digest=dependencies.artifacts.put(history.model_dump_json().encode()),
             block_number=snapshot.block_number,
             portfolio=portfolio,
-            net_asset_value_usd=float(net_asset_value),
+            net_asset_value_usd=None if net_asset_value is None else float(net_asset_value),
             events=events,
             input_digest=input_digest,
             is_unchanged=input_digest == dependencies.runs.last_input_digest(),
@@ -61,9 +67,14 @@ def observe(state: State, dependencies: Dependencies) -> State:
     )
 
 
-def _note_value(run_id: str, portfolio: Portfolio, snapshot: MarketSnapshot, dependencies: Dependencies) -> Decimal:
-    """Positions are valued, not token balances: what is lent is still ours."""
-    net_asset_value = net_asset_value_usd(portfolio, snapshot, dependencies.catalog)
+def _note_value(
+    run_id: str, portfolio: Portfolio, snapshot: MarketSnapshot, dependencies: Dependencies
+) -> Decimal | None:
+    """Positions are valued, not token balances: what is lent is still ours. None, and nothing noted, when unpriced."""
+    try:
+        net_asset_value = net_asset_value_usd(portfolio, snapshot, dependencies.catalog)
+    except StaleOrDisputed:
+        return None
     dependencies.budgets.note_value(
         run_id,
         net_asset_value_usd=net_asset_value,
@@ -87,12 +98,6 @@ def digest_inputs(
 
     Interest accrues every block, so exact amounts would never be equal twice.
     """
-    holdings = value_holdings(portfolio, snapshot, catalog)
-    total = sum(holding.value_usd for holding in holdings)
-    shares = sorted(
-        (holding.token, holding.strategy or "", str(round(holding.value_usd / total, SHARE_DIGITS)))
-        for holding in holdings
-    )
     rates = [(rate.strategy, str(round(rate.supply_apr, RATE_DIGITS)), rate.is_paused) for rate in snapshot.rates]
     prices = [(price.token, price.source, str(round(price.price_usd, PRICE_DIGITS))) for price in snapshot.prices]
     return digest_of(
@@ -103,8 +108,23 @@ def digest_inputs(
             "policy": policy.digest(),
             "prices": sorted(prices),
             "rates": sorted(rates),
-            "shares": shares,
+            "shares": _rounded_shares(portfolio, snapshot, catalog),
             "trading_state": trading_state,
         },
         domain="autofi-inputs-v1",
+    )
+
+
+def _rounded_shares(
+    portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Catalog
+) -> list[tuple[str, str, str]] | str:
+    """Of a book that cannot be valued the exact one, which is never the last run's."""
+    try:
+        holdings = value_holdings(portfolio, snapshot, catalog)
+    except StaleOrDisputed:
+        return portfolio.model_dump_json()
+    total = sum(holding.value_usd for holding in holdings)
+    return sorted(
+        (holding.token, holding.strategy or "", str(round(holding.value_usd / total, SHARE_DIGITS)))
+        for holding in holdings
     )

@@ -88,11 +88,11 @@ def _open_desk(state: State, dependencies: Dependencies) -> _Desk:
     )
 
 
-def _within_the_day(dependencies: Dependencies, net_asset_value_usd: float) -> Policy:
+def _within_the_day(dependencies: Dependencies, net_asset_value_usd: float | None) -> Policy:
     """The policy with this run's turnover cut to what the day has left: what must be denied is not proposed."""
     policy, used = dependencies.policy, dependencies.budgets.state(at=dependencies.clock.now()).turnover_day_usd
     exposure = policy.exposure
-    if isinstance(exposure.max_day_turnover_share, str) or net_asset_value_usd <= 0:
+    if isinstance(exposure.max_day_turnover_share, str) or not net_asset_value_usd:
         return policy
     left = max(exposure.max_day_turnover_share - divide(used, Decimal(str(net_asset_value_usd))), Decimal(0))
     run = exposure.max_run_turnover_share
