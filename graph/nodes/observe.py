@@ -25,10 +25,7 @@ SHARE_DIGITS: Final = 2
 
 
 def observe(state: State, dependencies: Dependencies) -> State:
-    """Write `observation`. Raises ChainUnavailable or StaleOrDisputed: without eyes the run holds.
-
-    A holding without a price does not keep another one from leaving: ways out need no net asset value.
-    """
+    """Write `observation`. Raises ChainUnavailable or StaleOrDisputed: without eyes the run holds, exits apart."""
     request = request_of(state)
     dependencies.runs.start(request)  # a host that is not our conductor admits nothing itself
     dependencies.budgets.count_run(request.run_id, at=dependencies.clock.now())
