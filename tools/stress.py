@@ -116,11 +116,16 @@ def line_of(token: str, strategy_id: str | None, snapshot: MarketSnapshot, catal
 
 def gas_shock_usd(lines: Sequence[Line], snapshot: MarketSnapshot, catalog: Catalog) -> float:
     """Leaving every position in one batch at twenty times the fee. Raises StaleOrDisputed without a gas price."""
+    return GAS_FACTOR * exit_gas_usd(lines, snapshot, catalog)
+
+
+def exit_gas_usd(lines: Sequence[Line], snapshot: MarketSnapshot, catalog: Catalog) -> float:
+    """Leaving every position in one batch at today's fee. Raises StaleOrDisputed without a gas price."""
     price = snapshot.price_usd(catalog.native_token)
     if price is None:
         raise StaleOrDisputed(f"token {catalog.native_token} has no price at block {snapshot.block_number}")
     exits = [EXITS[line.strategy.kind] for line in lines if line.strategy]
-    return GAS_FACTOR * float(gas_cost_usd(exits, snapshot, native_price_usd=price))
+    return float(gas_cost_usd(exits, snapshot, native_price_usd=price))
 
 
 def stress_scenarios(lines: Sequence[Line], circumstances: Circumstances) -> tuple[Scenario, ...]:
