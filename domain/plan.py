@@ -28,6 +28,19 @@ class Weight(Value):
     weight_bps: Bps
 
 
+class Certificate(Value):
+    """Proof that a solver's answer is the best one: no allowed answer exceeds `bound`, by weak duality."""
+
+    solver: Slug
+    """The path that ran; one that ends in `-warm` began at a recorded start."""
+    objective: Ratio
+    bound: Ratio
+    gap: Ratio
+    """`bound` minus `objective`, floored at 0."""
+    violation: Ratio
+    """The most by which the answer misses any limit."""
+
+
 class Candidate(Value):
     """A target computed by tools; agents name it by id and never edit it. Money in USD, rates annual fractions."""
 
@@ -50,6 +63,8 @@ class Candidate(Value):
     """None when the gain never pays the cost."""
     binding: tuple[str, ...] = ()
     """Names of the constraints that bind, largest shadow price first."""
+    certificate: Certificate | None = None
+    """Of the optimization that chose the weights; None where none was run."""
 
 
 class MoveKind(StrEnum):

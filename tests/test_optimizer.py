@@ -182,9 +182,9 @@ def test_answer_that_breaks_a_row_is_never_returned() -> None:
     program.add_row({column: 1.0}, name="limit", upper=0.5)
 
     with pytest.raises(InvariantBroken, match=r"violates a constraint by 0\.5"):
-        program._check(np.array([1.0]))
+        program.certify(np.array([1.0]), np.zeros(1))
     with pytest.raises(InvariantBroken):
-        program._check(np.array([np.nan]))
+        program.certify(np.array([np.nan]), np.zeros(1))
 
 
 @settings(max_examples=25, deadline=None)

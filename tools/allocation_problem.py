@@ -17,7 +17,6 @@ from tools.history import FloatArray
 from tools.market import Market, number
 from tools.optimizer import AllocationProblem, CashLine, Solution, StrategyLine
 from tools.rate_impact import EarningCurve, earning_curve
-from tools.risk_metrics import tail_of
 
 MIN_SCENARIOS: Final = 20
 
@@ -56,12 +55,9 @@ def build_problem(
 
 def with_tighter_tail(problem: AllocationProblem, solution: Solution, excess: float) -> AllocationProblem:
     """The same problem with so much less tail as the solution's upper estimates exceed their limits."""
-    sizes = [solution.weights[line.id] for line in problem.strategies]
-    sizes += [solution.cash[line.token] for line in problem.cash]
     if not problem.scenarios.shape[0]:
         return problem
-    _, sample_cvar = tail_of(problem.scenarios @ np.asarray(sizes), problem.cvar_level)
-    return replace(problem, max_cvar=min(sample_cvar, problem.max_cvar) / excess * MARGIN)
+    return replace(problem, max_cvar=min(solution.cvar, problem.max_cvar) / excess * MARGIN)
 
 
 def _most_moved(market: Market) -> float:

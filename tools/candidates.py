@@ -120,7 +120,8 @@ def _propose(market: Market, kind: CandidateKind, profile: Profile) -> Candidate
     if refused:
         raise Infeasible(f"moves left after rounding and dust would still exceed {', '.join(refused)}")
     binding = tuple(name for name, _ in solution.binding)[:MAX_BINDING]
-    return _priced(market, draft, outcome, binding)
+    proven = draft.model_copy(update={"binding": binding, "certificate": solution.certificate})
+    return _priced(market, proven, outcome)
 
 
 def _play(market: Market, draft: Candidate) -> Outcome:
@@ -131,7 +132,7 @@ def _play(market: Market, draft: Candidate) -> Outcome:
     return measure_outcome(market, moves, after, subject=draft.id)
 
 
-def _priced(market: Market, draft: Candidate, outcome: Outcome, binding: tuple[str, ...]) -> Candidate:
+def _priced(market: Market, draft: Candidate, outcome: Outcome) -> Candidate:
     """The draft with what its own moves cost and earn."""
     before_sizes, sizes = _sizes(market, market.portfolio), _sizes(market, outcome.after)
     horizon_years = market.policy.economics.horizon_days / DAYS_PER_YEAR
@@ -149,7 +150,6 @@ def _priced(market: Market, draft: Candidate, outcome: Outcome, binding: tuple[s
             "gain_usd": gain_usd,
             "lower_gain_usd": lower_gain_usd,
             "break_even_days": break_even_days(cost_usd, lower_gain_usd / market.policy.economics.horizon_days),
-            "binding": binding,
         }
     )
 

@@ -1,4 +1,4 @@
-"""A linear program with named rows, solved by HiGHS; the answer is checked here and infeasibility is explained."""
+"""A linear program with named rows, solved by HiGHS; the answer is proven here and infeasibility is explained."""
 
 from __future__ import annotations
 
@@ -8,14 +8,27 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from domain.errors import Infeasible, InvariantBroken
+from domain.errors import Infeasible
+from domain.plan import Certificate
+from tools.certificates import certify
 from tools.history import FloatArray
 
 if TYPE_CHECKING:
     import highspy
 
+SOLVER: Final = "highs-primal"
 TOLERANCE: Final = 1e-7
+SOLVER_TOLERANCE: Final = 1e-9
 PRICE_TOLERANCE: Final = 1e-9
+OPTIONS: Final = (
+    ("output_flag", False),
+    ("threads", 1),
+    ("parallel", "off"),
+    ("solver", "simplex"),
+    ("primal_feasibility_tolerance", SOLVER_TOLERANCE),
+    ("dual_feasibility_tolerance", SOLVER_TOLERANCE),
+)
+"""Simplex, one thread: the same program gives the same vertex in every process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +41,12 @@ class _Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearAnswer:
-    """Column values, the maximum, and the shadow price of each named row at a limit, largest first."""
+    """Column values, the maximum, the shadow price of each named row at a limit, largest first, and the proof."""
 
     values: FloatArray
     objective: float
     prices: tuple[tuple[str, float], ...]
+    certificate: Certificate
 
 
 @dataclass(slots=True)
@@ -63,23 +77,58 @@ class LinearProgram:
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             raise Infeasible(_explain(self))
         solution = solver.getSolution()
-        values = np.asarray(solution.col_value, dtype=np.float64)
-        self._check(values)
+        values, prices = np.asarray(solution.col_value), np.asarray(solution.row_dual) * _scale(self)
+        certificate = self.certify(values, prices)
         return LinearAnswer(
             values=values,
-            objective=float(np.dot(self.gains, values)),
-            prices=_shadow_prices(self, np.asarray(solution.row_dual)),
+            objective=certificate.objective,
+            prices=_shadow_prices(self, prices),
+            certificate=certificate,
         )
 
-    def _check(self, values: FloatArray) -> None:
-        """The solver's word is not enough: every bound and row is recomputed."""
-        below = np.max(np.asarray(self.lowers) - values, initial=0.0)
-        above = np.max(values - np.asarray(self.uppers), initial=0.0)
-        rows = [(row, sum(factor * values[column] for column, factor in row.coefficients.items())) for row in self.rows]
-        misses = [max(row.lower - total, total - row.upper) for row, total in rows]
-        worst = max(float(below), float(above), *misses, 0.0)
-        if not worst <= TOLERANCE:  # also catches NaN
-            raise InvariantBroken(f"solver's answer violates a constraint by {worst:.3g}, limit {TOLERANCE:.0e}")
+    def certify(self, values: FloatArray, prices: FloatArray) -> Certificate:
+        """The solver's word is not enough: every bound, row and the duality gap are recomputed.
+
+        Raises InvariantBroken when values miss a limit or prices do not prove them the best.
+        """
+        parts = np.asarray(self.gains) * values
+        return certify(
+            SOLVER,
+            objective=float(parts.sum()),
+            bound=_bound(self, prices),
+            violation=_violation(self, values),
+            size=float(max(parts[parts > 0].sum(), -parts[parts < 0].sum())),
+        )
+
+
+def _violation(program: LinearProgram, values: FloatArray) -> float:
+    below = np.max(np.asarray(program.lowers) - values, initial=0.0)
+    above = np.max(values - np.asarray(program.uppers), initial=0.0)
+    totals = [sum(factor * values[column] for column, factor in row.coefficients.items()) for row in program.rows]
+    misses = [max(row.lower - total, total - row.upper) for row, total in zip(program.rows, totals, strict=True)]
+    return float(np.max([below, above, *misses]))
+
+
+def _bound(program: LinearProgram, prices: FloatArray) -> float:
+    """What no values exceed, by weak duality: a price's sign says which side of its row it pays for.
+
+    A column without the bound that its reduced gain pulls to would make this infinite; rounding is forgiven there.
+    """
+    reduced = np.asarray(program.gains, dtype=np.float64)
+    total = 0.0
+    for row, price in zip(program.rows, prices, strict=True):
+        side = row.upper if price > 0 else row.lower
+        if price and np.isfinite(side):
+            total += float(price) * side
+            for column, factor in row.coefficients.items():
+                reduced[column] -= factor * price
+    sides = np.where(reduced > 0, program.uppers, program.lowers)
+    is_rounding = np.isinf(sides) & (np.abs(reduced) <= SOLVER_TOLERANCE * _scale(program))
+    return total + float(np.sum(np.where(is_rounding, 0.0, reduced) * np.where(is_rounding, 0.0, sides)))
+
+
+def _scale(program: LinearProgram) -> float:
+    return float(np.max(np.abs(program.gains), initial=0.0)) or 1.0
 
 
 def _run(program: LinearProgram) -> highspy.Highs:
@@ -88,7 +137,7 @@ def _run(program: LinearProgram) -> highspy.Highs:
     model = highspy.HighsLp()
     model.num_col_, model.num_row_ = len(program.gains), len(program.rows)
     model.sense_ = highspy.ObjSense.kMaximize
-    model.col_cost_ = np.asarray(program.gains, dtype=np.float64)
+    model.col_cost_ = np.asarray(program.gains, dtype=np.float64) / _scale(program)
     model.col_lower_ = np.asarray(program.lowers, dtype=np.float64)
     model.col_upper_ = np.asarray(program.uppers, dtype=np.float64)
     model.row_lower_ = np.asarray([row.lower for row in program.rows], dtype=np.float64)
@@ -99,7 +148,7 @@ def _run(program: LinearProgram) -> highspy.Highs:
     matrix.index_ = np.asarray([column for row in program.rows for column in row.coefficients], dtype=np.int32)
     matrix.value_ = np.asarray([value for row in program.rows for value in row.coefficients.values()])
     solver = highspy.Highs()
-    for option, value in (("output_flag", False), ("threads", 1), ("parallel", "off"), ("solver", "simplex")):
+    for option, value in OPTIONS:
         solver.setOptionValue(option, value)
     solver.passModel(model)
     solver.run()

@@ -1,23 +1,28 @@
 """The convex core: which sizes earn most within every limit, costs, own rate impact and tail risk included.
 
-One linear program: piecewise-linear concave earnings, mean-CVaR in the form of Rockafellar and Uryasev (2000).
-All sizes are shares of net asset value.
+Mean against CVaR over piecewise-linear concave earnings. All sizes are shares of net asset value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from domain.plan import Certificate
 from tools.history import DAYS_PER_YEAR, FloatArray
-from tools.linear_program import LinearProgram
+from tools.kept_dual import KeptDual
 from tools.rate_impact import EarningCurve
+from tools.tail_primal import solve_primal
+from tools.tail_program import TailProgram, cvar_of, gains_of
 
 CHURN_COST: Final = 0.00005
 """Half a basis point per unit moved, so that equal choices stay where they are."""
+PRICE_TOLERANCE: Final = 1e-9
+LEAST_WIDTH: Final = 1e-9
+"""Of a segment: the slope over a narrower one would be rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,122 +78,218 @@ class AllocationProblem:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """`binding` names the limits at which the optimum stands with their shadow prices, largest first."""
+    """`binding` names the limits at which the optimum stands with their shadow prices, largest first.
+
+    `gain` is the objective without its tail term, `cvar` that of the problem's scenarios.
+    """
 
     weights: Mapping[str, float]
     cash: Mapping[str, float]
     turnover: float
-    objective: float
+    gain: float
+    cvar: float
     binding: tuple[tuple[str, float], ...]
+    certificate: Certificate
+
+    @property
+    def objective(self) -> float:
+        return self.certificate.objective
 
 
-@dataclass(slots=True)
-class _Columns:
-    buy: dict[str, int]
-    sell: dict[str, int]
-    size: dict[str, int]
-    cash: dict[str, int]
-    swap_in: dict[str, int]
-    swap_out: dict[str, int]
-    fall: dict[str, int]
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Which column of the program means what; strategies and cash lines each count from zero."""
+
+    strategies: int
+    tokens: int
+
+    def size(self, line: int) -> int:
+        return line
+
+    def cash(self, line: int) -> int:
+        return self.strategies + line
+
+    def sell(self, line: int) -> int:
+        return self.strategies + self.tokens + line
+
+    def fall(self, line: int) -> int:
+        return 2 * self.strategies + self.tokens + line
+
+    def swap_in(self, line: int) -> int:
+        return 2 * self.strategies + 2 * self.tokens + line
+
+    def swap_out(self, line: int) -> int:
+        return 2 * self.strategies + 3 * self.tokens + line
+
+    @property
+    def columns(self) -> int:
+        return 2 * self.strategies + 4 * self.tokens
+
+
+class _Rows:
+    """Collects lower <= coefficients . x <= upper."""
+
+    def __init__(self, columns: int) -> None:
+        self.columns = columns
+        self.coefficients: list[FloatArray] = []
+        self.sides: list[tuple[str, float, float]] = []
+
+    def add(
+        self, factors: Mapping[int, float], *, name: str = "", lower: float = -np.inf, upper: float = np.inf
+    ) -> None:
+        row = np.zeros(self.columns)
+        row[list(factors)] = list(factors.values())
+        self.coefficients.append(row)
+        self.sides.append((name, lower, upper))
 
 
 def optimize(problem: AllocationProblem) -> Solution:
-    """The best sizes; deterministic. Raises Infeasible naming the limits that no allocation can satisfy."""
-    program = LinearProgram()
-    columns = _add_columns(program, problem)
-    _link_sizes(program, problem, columns)
-    _balance_tokens(program, problem, columns)
-    _limit(program, problem, columns)
-    _add_tail(program, problem, columns)
-    answer = program.solve()
-    weights = {line.id: max(float(answer.values[columns.size[line.id]]), 0.0) for line in problem.strategies}
-    cash = {line.token: max(float(answer.values[columns.cash[line.token]]), 0.0) for line in problem.cash}
-    left = sum(max(line.current - weights[line.id], 0.0) for line in problem.strategies)
-    return Solution(
-        weights=weights,
-        cash=cash,
-        turnover=left + sum(max(line.current - cash[line.token], 0.0) for line in problem.cash),
-        objective=answer.objective,
-        binding=answer.prices,
-    )
+    """The best sizes with the proof that they are; deterministic.
+
+    Solved through the dual unless the tail's own limit binds. Raises Infeasible naming the limits that no allocation
+    can satisfy, StaleOrDisputed on input that is no number.
+    """
+    program = build_program(problem)
+    answer = KeptDual(program).solve()
+    if answer is not None and cvar_of(program, answer.sizes) <= problem.max_cvar:
+        prices = [(name, abs(float(price))) for name, price in zip(program.names, answer.multipliers.rows, strict=True)]
+        return _solution(problem, program, answer.sizes, prices, answer.certificate)
+    sizes, slower = solve_primal(program, max_cvar=problem.max_cvar)
+    return _solution(problem, program, sizes, slower.prices, slower.certificate)
 
 
-def _add_columns(program: LinearProgram, problem: AllocationProblem) -> _Columns:
-    add = program.add_column
+def _solution(
+    problem: AllocationProblem,
+    program: TailProgram,
+    sizes: FloatArray,
+    prices: Sequence[tuple[str, float]],
+    certificate: Certificate,
+) -> Solution:
     lines, cash = problem.strategies, problem.cash
-    return _Columns(
-        buy={line.id: add(gain=-CHURN_COST, upper=line.max_buy) for line in lines},
-        sell={line.id: add(gain=-CHURN_COST, upper=line.max_sell) for line in lines},
-        size={line.id: add() for line in lines},
-        cash={line.token: add() for line in cash},
-        swap_in={line.token: add(gain=-line.cost, upper=line.max_buy) for line in cash},
-        swap_out={line.token: add(gain=-line.cost, upper=line.max_sell) for line in cash},
-        fall={line.token: add() for line in cash},
+    current = np.array([line.current for line in lines] + [line.current for line in cash])
+    left = current - sizes[: current.size]
+    named = [(name, price) for name, price in prices if name and price > PRICE_TOLERANCE]
+    return Solution(
+        weights={line.id: max(float(size), 0.0) for line, size in zip(lines, sizes, strict=False)},
+        cash={line.token: max(float(size), 0.0) for line, size in zip(cash, sizes[len(lines) :], strict=False)},
+        turnover=float(np.maximum(left, 0.0).sum()),
+        gain=gains_of(program, sizes),
+        cvar=cvar_of(program, sizes),
+        binding=tuple(sorted(named, key=lambda item: (-item[1], item[0]))),
+        certificate=certificate,
     )
 
 
-def _link_sizes(program: LinearProgram, problem: AllocationProblem, columns: _Columns) -> None:
-    """size = current + buy - sell, and size = the sum of its earning segments."""
+def build_program(problem: AllocationProblem) -> TailProgram:
+    """The problem's sizes, sales and swaps as columns, its definitions and limits as rows."""
+    places = _Places(len(problem.strategies), len(problem.cash))
+    rows = _Rows(places.columns)
+    _define_trades(rows, problem, places)
+    _balance_tokens(rows, problem, places)
+    _limit(rows, problem, places)
+    breakpoints, slopes, offsets = _gains(problem, places)
+    held = places.strategies + places.tokens
+    scenarios = np.zeros((problem.scenarios.shape[0], places.columns))
+    scenarios[:, :held] = problem.scenarios
+    return TailProgram(
+        breakpoints=breakpoints,
+        slopes=slopes,
+        offsets=offsets,
+        matrix=np.array(rows.coefficients),
+        lower=np.array([lower for _, lower, _ in rows.sides]),
+        upper=np.array([upper for _, _, upper in rows.sides]),
+        names=tuple(name for name, _, _ in rows.sides),
+        scenarios=scenarios,
+        risk_aversion=problem.risk_aversion,
+        level=problem.cvar_level,
+        is_floored=True,  # a sure gain is no negative risk
+    )
+
+
+def _gains(problem: AllocationProblem, places: _Places) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Breakpoints, slopes and offsets of every column, padded to the longest curve by segments of no width."""
+    total = sum(line.current for line in problem.strategies) + sum(line.current for line in problem.cash)
     years = problem.horizon_days / DAYS_PER_YEAR
-    for line in problem.strategies:
-        size = columns.size[line.id]
-        program.add_row(
-            {size: 1.0, columns.buy[line.id]: -1.0, columns.sell[line.id]: 1.0}, lower=line.current, upper=line.current
+    curves: list[tuple[FloatArray, FloatArray]] = [_size_curve(line, years) for line in problem.strategies]
+    curves += [_line(0.0, total)] * places.tokens
+    curves += [_line(-2.0 * CHURN_COST, line.max_sell) for line in problem.strategies]
+    curves += [_line(0.0, total)] * places.tokens
+    curves += [_line(-line.cost, min(line.max_buy, total)) for line in problem.cash]
+    curves += [_line(-line.cost, min(line.max_sell, total)) for line in problem.cash]
+    longest = max(points.size for points, _ in curves)
+    points = np.array([np.pad(points, (0, longest - points.size), mode="edge") for points, _ in curves])
+    values = np.array([np.pad(values, (0, longest - values.size), mode="edge") for _, values in curves])
+    return points, _slopes(points, values), values[:, 0]
+
+
+def _line(slope: float, upper: float) -> tuple[FloatArray, FloatArray]:
+    sizes = np.array([0.0, max(upper, 0.0)])
+    return sizes, slope * sizes
+
+
+def _size_curve(line: StrategyLine, years: float) -> tuple[FloatArray, FloatArray]:
+    """Earnings over the horizon less what buying costs, on the sizes that can be reached; a sale's cost is its own.
+
+    Buying is counted from the current size and sold amounts are added back, so that both directions cost the same.
+    """
+    curve = line.earnings
+    last = float(curve.sizes[-1])
+    least = min(max(line.current - line.max_sell, 0.0), last)
+    most = max(min(line.current + line.max_buy, last), least)
+    inner = curve.sizes[(curve.sizes > least + LEAST_WIDTH) & (curve.sizes < most - LEAST_WIDTH)]
+    sizes = np.concatenate([[least], inner, [most]])
+    return sizes, np.interp(sizes, curve.sizes, curve.earnings) * years - CHURN_COST * (sizes - line.current)
+
+
+def _slopes(points: FloatArray, values: FloatArray) -> FloatArray:
+    """Of each segment, never rising; one of no width takes the slope before it."""
+    widths = np.diff(points, axis=1)
+    is_wide = widths > 0
+    slopes = np.where(is_wide, np.diff(values, axis=1) / np.where(is_wide, widths, 1.0), np.inf)
+    slopes[:, 0] = np.where(is_wide[:, 0], slopes[:, 0], 0.0)
+    return np.asarray(np.minimum.accumulate(slopes, axis=1))
+
+
+def _define_trades(rows: _Rows, problem: AllocationProblem, places: _Places) -> None:
+    """What is sold and by how much a cash line falls; bought is what the size grew by and what was sold."""
+    for index, line in enumerate(problem.strategies):
+        rows.add(
+            {places.size(index): 1.0, places.sell(index): 1.0}, lower=line.current, upper=line.current + line.max_buy
         )
-        segments = [program.add_column(gain=slope * years, upper=width) for width, slope in line.earnings.segments()]
-        program.add_row({size: 1.0, **dict.fromkeys(segments, -1.0)}, lower=0.0, upper=0.0)
+    for index, cash in enumerate(problem.cash):
+        rows.add({places.cash(index): 1.0, places.fall(index): 1.0}, lower=cash.current)
 
 
-def _balance_tokens(program: LinearProgram, problem: AllocationProblem, columns: _Columns) -> None:
+def _balance_tokens(rows: _Rows, problem: AllocationProblem, places: _Places) -> None:
     """A token's cash and positions change only by swaps; the reserve token pays for all of them and their costs.
 
     Tokens are bought for positions only: idle cash belongs in the reserve.
     """
-    others = [line for line in problem.cash if line.token != problem.reserve_token]
-    for line in problem.cash:
-        held = [strategy for strategy in problem.strategies if strategy.token == line.token]
-        total = line.current + sum(strategy.current for strategy in held)
-        row = {columns.cash[line.token]: 1.0, **{columns.size[strategy.id]: 1.0 for strategy in held}}
+    others = [(index, line) for index, line in enumerate(problem.cash) if line.token != problem.reserve_token]
+    for index, line in enumerate(problem.cash):
+        held = [number for number, strategy in enumerate(problem.strategies) if strategy.token == line.token]
+        invested = sum(problem.strategies[number].current for number in held)
+        row = {places.cash(index): 1.0, **{places.size(number): 1.0 for number in held}}
         if line.token == problem.reserve_token:
-            row |= {columns.swap_in[other.token]: 1.0 + other.cost for other in others}
-            row |= {columns.swap_out[other.token]: other.cost - 1.0 for other in others}
+            row |= {places.swap_in(other): 1.0 + swapped.cost for other, swapped in others}
+            row |= {places.swap_out(other): swapped.cost - 1.0 for other, swapped in others}
         else:
-            row |= {columns.swap_in[line.token]: -1.0, columns.swap_out[line.token]: 1.0}
-            buys = {columns.buy[strategy.id]: -1.0 for strategy in held}
-            program.add_row({columns.swap_in[line.token]: 1.0, **buys}, upper=0.0)
-        program.add_row(row, lower=total, upper=total)
-        program.add_row({columns.cash[line.token]: 1.0, columns.fall[line.token]: 1.0}, lower=line.current)
+            row |= {places.swap_in(index): -1.0, places.swap_out(index): 1.0}
+            bought = {places.size(number): -1.0 for number in held} | {places.sell(number): -1.0 for number in held}
+            rows.add({places.swap_in(index): 1.0, **bought}, upper=-invested)
+        rows.add(row, lower=line.current + invested, upper=line.current + invested)
 
 
-def _limit(program: LinearProgram, problem: AllocationProblem, columns: _Columns) -> None:
+def _limit(rows: _Rows, problem: AllocationProblem, places: _Places) -> None:
+    size = {line.id: places.size(index) for index, line in enumerate(problem.strategies)}
+    cash = {line.token: places.cash(index) for index, line in enumerate(problem.cash)}
     for cap in problem.caps:
-        row = {columns.size[strategy]: weight for strategy, weight in cap.strategies.items()}
-        row |= {columns.cash[token]: weight for token, weight in cap.tokens.items()}
-        program.add_row(row, name=cap.name, upper=cap.limit)
-    program.add_row({columns.cash[problem.reserve_token]: 1.0}, name="reserve", lower=problem.min_reserve)
-    program.add_row(dict.fromkeys(_decreases(columns), 1.0), name="turnover", upper=problem.max_turnover)
-    swaps = [*columns.swap_in.values(), *columns.swap_out.values()]
-    program.add_row(dict.fromkeys(swaps, 1.0), name="swaps", upper=problem.max_swaps)
-
-
-def _decreases(columns: _Columns) -> list[int]:
-    """Turnover counts what leaves a position or a cash line, as the guard does."""
-    return [*columns.sell.values(), *columns.fall.values()]
-
-
-def _add_tail(program: LinearProgram, problem: AllocationProblem, columns: _Columns) -> None:
-    """CVaR = alpha + mean excess / (1 - level), alpha >= 0 because a sure gain is no negative risk."""
-    count = problem.scenarios.shape[0]
-    if not count:
-        return
-    sizes = [columns.size[line.id] for line in problem.strategies] + [columns.cash[line.token] for line in problem.cash]
-    weight = 1.0 / ((1.0 - problem.cvar_level) * count)
-    alpha = program.add_column(gain=-problem.risk_aversion)
-    tail = {alpha: 1.0}
-    for scenario in problem.scenarios:
-        excess = program.add_column(gain=-problem.risk_aversion * weight)
-        tail[excess] = weight
-        row = {size: float(value) for size, value in zip(sizes, scenario, strict=True) if value}
-        program.add_row({excess: 1.0, alpha: 1.0, **row}, lower=0.0)
-    program.add_row(tail, name="cvar-95", upper=problem.max_cvar)
+        row = {size[strategy]: weight for strategy, weight in cap.strategies.items()}
+        row |= {cash[token]: weight for token, weight in cap.tokens.items()}
+        rows.add(row, name=cap.name, upper=cap.limit)
+    rows.add({cash[problem.reserve_token]: 1.0}, name="reserve", lower=problem.min_reserve)
+    tokens, strategies = range(places.tokens), range(places.strategies)
+    decreases = [*map(places.sell, strategies), *map(places.fall, tokens)]  # what leaves a line, as the guard counts
+    rows.add(dict.fromkeys(decreases, 1.0), name="turnover", upper=problem.max_turnover)
+    swaps = [*map(places.swap_in, tokens), *map(places.swap_out, tokens)]
+    rows.add(dict.fromkeys(swaps, 1.0), name="swaps", upper=problem.max_swaps)

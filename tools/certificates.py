@@ -1,0 +1,28 @@
+"""The last word on a solver's answer: how far it is from the best possible, by weak duality and our own arithmetic."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from domain.errors import InvariantBroken
+from domain.plan import Certificate
+
+MAX_VIOLATION: Final = 1e-7
+MAX_GAP: Final = 1e-6
+LEAST_SIZE: Final = 1e-6
+"""A hundredth of a basis point of what is invested: differences far below it are not worth a refusal."""
+
+
+def certify(solver: str, *, objective: float, bound: float, violation: float, size: float) -> Certificate:
+    """`bound` is at least the best objective; `size` the larger of the objective's parts, which the gap is held to.
+
+    Raises InvariantBroken when the answer breaks a limit or is not proven to be the best.
+    """
+    gap = max(bound - objective, 0.0)
+    if not violation <= MAX_VIOLATION:  # also catches NaN
+        raise InvariantBroken(
+            f"{solver}: solver's answer violates a constraint by {violation:.3g}, limit {MAX_VIOLATION:.0e}"
+        )
+    if not gap <= MAX_GAP * max(size, LEAST_SIZE):
+        raise InvariantBroken(f"{solver}: an answer {gap:.3g} better may exist, limit {MAX_GAP:.0e} of {size:.3g}")
+    return Certificate(solver=solver, objective=objective, bound=bound, gap=gap, violation=violation)
