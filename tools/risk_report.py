@@ -15,8 +15,9 @@ from domain.risk import RiskReport, StressLoss
 from tools.allocation import plan_moves
 from tools.history import FloatArray, daily_returns
 from tools.implied import portfolio_after
-from tools.risk_metrics import historical_tail, max_drawdown, volatility
+from tools.risk_metrics import max_drawdown, volatility
 from tools.stress import stress_losses
+from tools.tail_choice import chosen_tail
 
 LEVELS: Final = (0.95, 0.99)
 NEGLIGIBLE_SHARE: Final = 0.0001
@@ -34,6 +35,7 @@ def assess_portfolio(
 ) -> RiskReport:
     """Tails at 95 and 99 % over policy.risk.horizon_days, volatility, drawdown, stress, concentration of today's book.
 
+    Tails come from the estimator that tools/tail_choice.py names for what the book holds and how long it was seen.
     Never raises for missing data: an unpriced holding leaves every field empty, a short history the estimates.
     """
     try:
@@ -44,7 +46,10 @@ def assess_portfolio(
     if total <= 0:
         return _unknown(subject)
     returns = portfolio_returns(holdings, history, catalog)
-    tails = (historical_tail(returns, level=level, horizon_days=policy.risk.horizon_days) for level in LEVELS)
+    pegged = _is_pegged(holdings, total, catalog)
+    tails = (
+        chosen_tail(returns, is_pegged=pegged, level=level, horizon_days=policy.risk.horizon_days) for level in LEVELS
+    )
     drawdown = max_drawdown(returns)
     return RiskReport(
         subject=subject,
@@ -80,7 +85,7 @@ def assess_weights(
 def portfolio_returns(holdings: tuple[Holding, ...], history: MarketHistory, catalog: Catalog) -> FloatArray:
     """Daily returns of today's shares held constant, shape (n_days - 1,); NaN where any holding's is unknown."""
     total = float(sum(holding.value_usd for holding in holdings))
-    lines = [holding for holding in holdings if float(holding.value_usd) >= NEGLIGIBLE_SHARE * total]
+    lines = _significant(holdings, total)
     invested = [(line.strategy, line) for line in lines if line.strategy is not None]
     cash = [line for line in lines if line.strategy is None]
     matrix = daily_returns(
@@ -91,6 +96,15 @@ def portfolio_returns(holdings: tuple[Holding, ...], history: MarketHistory, cat
     )
     shares = np.array([float(line.value_usd) / total for line in (*(line for _, line in invested), *cash)])
     return np.asarray(matrix.values @ shares)
+
+
+def _significant(holdings: tuple[Holding, ...], total: float) -> list[Holding]:
+    return [holding for holding in holdings if float(holding.value_usd) >= NEGLIGIBLE_SHARE * total]
+
+
+def _is_pegged(holdings: tuple[Holding, ...], total: float, catalog: Catalog) -> bool:
+    """Whether all that counts in the book is meant to be worth one dollar."""
+    return all(catalog.token(holding.token).is_stable for holding in _significant(holdings, total))
 
 
 def _stress(
