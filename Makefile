@@ -1,5 +1,6 @@
 # Every command of this project. Each target installs what it needs, once; repeats are instant.
 PYTHON ?= python3
+WORKERS ?= 2
 NODE ?= node
 NPM ?= npm
 
@@ -20,7 +21,7 @@ export UV_LINK_MODE := copy
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run serve test check mutants bench lock clean redteam redteam-long
+.PHONY: help install demo run serve test check mutants bench quality lock clean redteam redteam-long
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile | awk -F': ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -46,7 +47,8 @@ check: $(DEV)  ## format, lint, types, import contracts, structure and documents
 
 test: $(DEV) $(CHAIN)  ## every test, and branch coverage of domain, tools and guards
 	@mkdir -p build
-	@$(BIN)/python -m pytest --cov --cov-report=json:build/coverage.json --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile \
+		--cov --cov-report=json:build/coverage.json --cov-report=term:skip-covered
 	@$(BIN)/python -m bench.coverage build/coverage.json build/test.json
 
 mutants: $(DEV)  ## plant faults in guards/ and see that its tests notice; SAMPLE=100 takes less than a minute
@@ -64,6 +66,9 @@ redteam-long: $(DEV) $(CHAIN)  ## the same with every case, a million evaluation
 
 bench: $(DEV) $(CHAIN)  ## measure every number that the README states
 	@$(BIN)/python -m bench.run
+
+quality: $(DEV)  ## score the tools on real markets: DATA=folder of the history, TEST=folder whose rows count
+	@$(BIN)/python -m bench.quality $(if $(DATA),--data "$(DATA)") $(if $(TEST),--test "$(TEST)")
 
 lock: $(DEV)  ## write both requirements files again from pyproject.toml
 	@$(BIN)/uv pip compile $(LOCK) --group dev -o requirements-dev.txt pyproject.toml
