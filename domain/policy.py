@@ -177,5 +177,5 @@ class Policy(Value):
         return digest_of(self, domain="autofi-policy-v1")
 
 
-def is_unlimited(limit: Decimal | str) -> bool:
+def is_unlimited(limit: object) -> bool:
     return limit == "unlimited"

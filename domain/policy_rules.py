@@ -128,4 +128,4 @@ def _out_of_bounds(limits: dict[str, LimitValue]) -> Iterator[Contradiction]:
 
 
 def _number(limit: LimitValue) -> Decimal | None:
-    return None if isinstance(limit, str) and is_unlimited(limit) else Decimal(limit)
+    return None if is_unlimited(limit) else Decimal(limit)

@@ -88,7 +88,7 @@ def read_withdraw(call: DecodedCall, directory: Directory) -> Action | None:
 
 
 def _read_pool(kind: ActionKind, recipient: str, call: DecodedCall, directory: Directory) -> Action | None:
-    strategy = directory.reserves.get((call.target, call.argument("asset") or ""))
+    strategy = directory.reserves.get((call.target, _text(call, "asset")))
     if strategy is None:
         return None
     amount, token = _integer(call, "amount"), directory.own_tokens[strategy.id]
@@ -113,8 +113,8 @@ def _read_vault(
 
 def read_swap(call: DecodedCall, directory: Directory) -> Action | None:
     """None when a token is not listed; a venue that is not is an action without one."""
-    token_in = directory.tokens.get(call.argument("tokenIn") or "")
-    token_out = directory.tokens.get(call.argument("tokenOut") or "")
+    token_in = directory.tokens.get(_text(call, "tokenIn"))
+    token_out = directory.tokens.get(_text(call, "tokenOut"))
     if token_in is None or token_out is None:
         return None
     return Action(
@@ -135,4 +135,8 @@ def _integer(call: DecodedCall, name: str) -> int:
 
 
 def _addresses(call: DecodedCall, *names: str) -> tuple[str, ...]:
-    return tuple(call.argument(name) or "missing" for name in names)
+    return tuple(_text(call, name) for name in names)
+
+
+def _text(call: DecodedCall, name: str) -> str:
+    return call.argument(name) or "missing"

@@ -12,10 +12,10 @@ from typing import Final
 from domain.risk import RiskReport
 from guards.actions import Action, ActionKind
 from guards.case import Case, once
-from guards.finding import measured
 from guards.measures import Change, actions, changes, entered_strategies, grown, left_strategies
 
-EXIT_KINDS: Final = frozenset({ActionKind.APPROVE, ActionKind.WITHDRAW, ActionKind.REDEEM, ActionKind.SWAP})
+EXIT_KINDS: Final = frozenset({ActionKind.APPROVE, ActionKind.WITHDRAW, ActionKind.REDEEM})
+"""Whatever they take; a swap points out when it buys the reserve token."""
 
 
 @once
@@ -60,5 +60,4 @@ def reduces_risk(case: Case) -> bool:
 
 
 def _worst_stress(report: RiskReport | None) -> float | None:
-    losses = [stress.loss for stress in report.stress] if report else []
-    return None if any(measured(loss) is None for loss in losses) else max(losses, default=None)
+    return max((stress.loss for stress in report.stress), default=None) if report else None

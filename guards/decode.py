@@ -110,7 +110,7 @@ def _split_entries(packed: bytes) -> tuple[_Frame, ...]:
     while start < len(packed):
         head = packed[start : start + ENTRY_HEAD_BYTES]
         end = start + ENTRY_HEAD_BYTES + int.from_bytes(head[53:], "big")
-        if len(head) < ENTRY_HEAD_BYTES or end > len(packed) or head[0] not in OPERATIONS:
+        if end > len(packed) or head[0] not in OPERATIONS:
             return ()
         data = packed[start + ENTRY_HEAD_BYTES : end]
         value = int.from_bytes(head[21:53], "big")
@@ -124,11 +124,10 @@ def _read_inner(frame: _Frame, registry: Registry, *, depth: int) -> Iterator[De
         yield from _unwrap_safe(frame, registry, depth=depth + 1)
         return
     typed = registry.find(frame.target, _selector(frame))
-    words = None if typed is None else read_words(typed.kinds, frame.data[SELECTOR_BYTES:])
-    if typed is None or words is None or frame.operation is Operation.DELEGATECALL:
+    if typed is None or frame.operation is Operation.DELEGATECALL:
         yield _unexplained(frame)
     else:
-        yield _explained(frame, typed, words)
+        yield _explained(frame, typed) or _unexplained(frame)
 
 
 def _selector(frame: _Frame) -> str | None:
@@ -141,7 +140,10 @@ def _arguments(function: AbiFunction, frame: _Frame) -> tuple[Word, ...] | None:
     return read_words(function.types, frame.data[SELECTOR_BYTES:])
 
 
-def _explained(frame: _Frame, typed: TypedCall, words: tuple[Word, ...]) -> DecodedCall:
+def _explained(frame: _Frame, typed: TypedCall) -> DecodedCall | None:
+    words = read_words(typed.kinds, frame.data[SELECTOR_BYTES:])
+    if words is None:
+        return None
     return DecodedCall(
         target=frame.target,
         value_wei=frame.value_wei,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from decimal import ROUND_DOWN
 from typing import NamedTuple
 
 from domain.market import Strategy
@@ -69,8 +68,6 @@ def tolerated(amount: int, case: Case) -> int:
 
 
 def _flows(action: Action, case: Case) -> tuple[_Flow, ...]:
-    if action.kind is ActionKind.APPROVE:
-        return ()
     token = action.token.address
     if action.kind is ActionKind.SWAP:
         paid = _Flow(action.token_out.address if action.token_out else token, action.minimum_out, is_open=True)
@@ -99,7 +96,7 @@ def _expected_shares(assets: int, strategy: Strategy, case: Case) -> int:
     if rate is None:
         return 0
     tokens = to_tokens(assets, case.evidence.catalog.token(strategy.token).decimals)
-    return to_base_units(divide_down(tokens, rate.share_price), strategy.receipt_decimals, rounding=ROUND_DOWN)
+    return to_base_units(divide_down(tokens, rate.share_price), strategy.receipt_decimals)
 
 
 def _expected_assets(shares: int, strategy: Strategy, before: Portfolio) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
-from enum import Enum
+from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from domain.policy import is_unlimited
@@ -27,9 +27,9 @@ Quantity = Decimal | int
 class Sense(Enum):
     """On which side of its limit a row passes."""
 
-    AT_MOST = "at_most"
-    AT_LEAST = "at_least"
-    FACT = "fact"
+    AT_MOST = auto()
+    AT_LEAST = auto()
+    FACT = auto()
 
 
 class Row(NamedTuple):
@@ -57,7 +57,7 @@ class Ruler:
     ) -> Row:
         """Passes up to the limit itself; one unit over denies."""
         known, bound = number(observed), number(limit)
-        passed = known is not None and (known <= bound if bound is not None else _lifts(limit))
+        passed = known is not None and (known <= bound if bound is not None else is_unlimited(limit))
         return Row(self.guard, code, subject, Sense.AT_MOST, observed, limit, unit, passed)
 
     def at_least(
@@ -65,16 +65,12 @@ class Ruler:
     ) -> Row:
         """Passes from the limit itself upwards."""
         known, bound = number(observed), number(limit)
-        passed = known is not None and (known >= bound if bound is not None else _lifts(limit))
+        passed = known is not None and (known >= bound if bound is not None else is_unlimited(limit))
         return Row(self.guard, code, subject, Sense.AT_LEAST, observed, limit, unit, passed)
 
     def fact(self, code: str, subject: str, *, passed: bool, limit: str, observed: str, unit: str = FACT) -> Row:
         """A row that is true or not; `limit` says what had to be."""
         return Row(self.guard, code, subject, Sense.FACT, observed, limit, unit, passed)
-
-
-def _lifts(limit: object) -> bool:
-    return isinstance(limit, str) and is_unlimited(limit)
 
 
 def number(value: object) -> Quantity | None:
@@ -140,9 +136,7 @@ def _finding_of(row: Row) -> dict[str, object]:
 
 
 def _headroom(sense: Sense, *, observed: Quantity | str | None, limit: Quantity | str | None) -> str | None:
-    """What is left up to the limit; None for a fact and wherever either side is no number."""
-    if sense is Sense.FACT:
-        return None
+    """What is left up to the limit; None wherever either side is no number, as in a fact."""
     known, bound = number(observed), number(limit)
     if known is None or bound is None:
         return None
