@@ -56,8 +56,8 @@ mutants: $(DEV)  ## plant faults in guards/ and see that its tests notice; SAMPL
 
 redteam: $(DEV) $(CHAIN)  ## attack the whole product, fuzz its guards and plant faults in them, in three minutes
 	@$(BIN)/python -m tests.redteam.runner --short
-	@$(BIN)/python -m tests.oracle.run --evaluations 20000
-	@$(BIN)/python -m tests.mutation.run --sample 60
+	@$(BIN)/python -m tests.oracle.run --evaluations 12000
+	@$(BIN)/python -m tests.mutation.run --sample 40
 
 redteam-long: $(DEV) $(CHAIN)  ## the same with every case, a million evaluations and every fault, in hours
 	@$(BIN)/python -m tests.redteam.runner --long

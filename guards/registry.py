@@ -66,10 +66,10 @@ class Registry(NamedTuple):
     catalog: Catalog
     directory: Directory
     contracts: frozenset[str]
-    calls: Mapping[tuple[int, str, str], TypedCall]
+    calls: Mapping[tuple[int, str, str | None], TypedCall]
 
     def find(self, contract: str, selector: str | None) -> TypedCall | None:
-        return self.calls.get((self.catalog.chain_id, contract, selector or ""))
+        return self.calls.get((self.catalog.chain_id, contract, selector))
 
     def read(self, call: DecodedCall) -> Action | None:
         """None for whatever is not listed: unread, readable but never built, or about an unlisted token or reserve."""
@@ -87,8 +87,12 @@ def make_registry(catalog: Catalog) -> Registry:
         (catalog.contracts.aave_pool, POOL_CALLS),
         (catalog.contracts.swap_router, ROUTER_CALLS),
     )
-    calls = {(catalog.chain_id, contract, call.selector): call for contract, typed in parts for call in typed}
-    return Registry(catalog, directory, frozenset(contract for contract, _ in parts), calls)
+    return Registry(
+        catalog=catalog,
+        directory=directory,
+        contracts=frozenset(contract for contract, _ in parts),
+        calls={(catalog.chain_id, contract, call.selector): call for contract, typed in parts for call in typed},
+    )
 
 
 @once

@@ -47,8 +47,9 @@ def _parsed(text: bytes) -> Evidence:
 
 
 def _first_difference(text: bytes, back: bytes) -> str:
-    start = next((i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b), min(len(text), len(back)))
-    start = max(start - CONTEXT, 0)
+    """There is one: no object's text is the beginning of another's."""
+    differing = next(i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b)
+    start = max(differing - CONTEXT, 0)
     before, after = (part[start : start + 2 * CONTEXT].decode(errors="replace") for part in (text, back))
     return f"{before} became {after}"
 
