@@ -106,7 +106,16 @@ QUOTE_EXACT_INPUT_SINGLE: Final = _function(
     ["(address,address,uint256,uint24,uint160) params"],
     ["uint256", "uint160", "uint32", "uint256"],
 )
+
+# IUniswapV3PoolState, IUniswapV3PoolImmutables (@uniswap/v3-core 1.0.1)
 SLOT_0: Final = _function("slot0", [], ["uint160", "int24", "uint16", "uint16", "uint16", "uint8", "bool"])
+LIQUIDITY: Final = _function("liquidity", [], ["uint128"])
+POOL_FEE: Final = _function("fee", [], ["uint24"])
+TICK_SPACING: Final = _function("tickSpacing", [], ["int24"])
+TICK_BITMAP: Final = _function("tickBitmap", ["int16 word"], ["uint256"])
+TICKS: Final = _function(
+    "ticks", ["int24 tick"], ["uint128", "int128", "uint256", "uint256", "int56", "uint160", "uint32", "bool"]
+)
 
 # Chainlink AggregatorV3Interface
 LATEST_ROUND_DATA: Final = _function("latestRoundData", [], ["uint80", "int256", "uint256", "uint256", "uint80"])
