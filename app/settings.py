@@ -16,11 +16,13 @@ from domain.errors import ConfigurationInvalid
 if TYPE_CHECKING:
     from domain.market import Catalog
     from domain.policy import Policy
+    from domain.risk_facts import RiskFacts
 
 CONFIG_DIRECTORY: Final = Path(__file__).parent.parent / "config"
 DATABASE_FILE: Final = "autofi.db"
 POLICY_FILE: Final = "policy.toml"
 STRATEGIES_FILE: Final = "strategies.toml"
+PROTOCOL_SCORES_FILE: Final = "protocol_scores.toml"
 MAX_SHOWN: Final = 80
 PREFIX: Final = "AUTOFI_"
 KNOWN_ELSEWHERE: Final = ("DATA", "REQUIRE_SERVICES")
@@ -42,6 +44,8 @@ class Settings(BaseSettings):
     """Default: policy.toml in home, where `autofi init` put a copy to edit."""
     strategies: Path | None = None
     """Default: strategies.toml in home, where `autofi init` wrote the account."""
+    protocol_scores: Path | None = None
+    """Default: protocol_scores.toml in home where there is one, else the one that ships."""
     database_url: str | None = None
     rpc_url: str | None = None
     keystore: Path | None = None
@@ -53,7 +57,7 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
     api_token: SecretStr | None = None
 
-    @field_validator("home", "cache", "policy", "strategies", mode="after")
+    @field_validator("home", "cache", "policy", "strategies", "protocol_scores", mode="after")
     @classmethod
     def _expand(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
@@ -69,6 +73,11 @@ class Settings(BaseSettings):
     @property
     def strategies_path(self) -> Path:
         return self.strategies or _first_existing(self.home / STRATEGIES_FILE, CONFIG_DIRECTORY / STRATEGIES_FILE)
+
+    @property
+    def protocol_scores_path(self) -> Path:
+        ships = CONFIG_DIRECTORY / PROTOCOL_SCORES_FILE
+        return self.protocol_scores or _first_existing(self.home / PROTOCOL_SCORES_FILE, ships)
 
 
 def _first_existing(preferred: Path, fallback: Path) -> Path:
@@ -134,6 +143,15 @@ def load_catalog(path: Path) -> Catalog:
     file = read_toml(path, what="strategies")
     require_unique(file)
     return parse_toml(file, Catalog)
+
+
+def load_risk_facts(path: Path) -> RiskFacts:
+    """Weights of scores, roles of tokens and facts about protocols from TOML. Raises ConfigurationInvalid."""
+    from app.toml_file import read_toml
+    from app.toml_refusal import parse_toml
+    from domain.risk_facts import RiskFacts
+
+    return parse_toml(read_toml(path, what="protocol_scores"), RiskFacts)
 
 
 def _explain(error: ValidationError) -> str:

@@ -19,7 +19,7 @@ from app.clock import ChainClock, SystemClock
 from app.exclusive import Turn
 from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
 from app.policy_in_force import PolicyInForce
-from app.settings import Settings, load_catalog, load_settings
+from app.settings import Settings, load_catalog, load_risk_facts, load_settings
 from app.shadow import RefusingSigner
 from app.stores import Stores, make_stores, require_home
 from app.verification import halt_on_broken_journal
@@ -143,6 +143,7 @@ def make_dependencies(
         journal=stores.journal,
         runs=stores.runs,
         recall=ChromaRecall(settings.home / RECALL_FOLDER),
+        risk_facts=load_risk_facts(settings.protocol_scores_path),
     )
 
 

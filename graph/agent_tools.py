@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -15,8 +16,13 @@ from domain.risk import RiskReport
 from graph.briefing import Fact, brief_candidate, brief_forecast, brief_risk, worst_stress
 from graph.tool_arguments import Arguments, Reason, ToolRefusal
 from graph.toolbox import RiskClass, Toolbox, ToolSpec, answer_with
+from tools.stress_replay import ShockLoss
 
 MAX_LISTED = 64
+
+Replays = Mapping[str, Callable[[], Sequence[ShockLoss] | None]]
+"""Candidate id -> its losses in recorded crashes, computed when somebody asks; None is unknown."""
+NO_REPLAYS: Replays = MappingProxyType({})
 
 
 class NoArguments(Arguments):
@@ -101,7 +107,11 @@ def optimizer_toolbox(
 
 
 def risk_toolbox(
-    chosen: Candidate, candidates: Sequence[Candidate], reports: Mapping[str, RiskReport], policy: Policy
+    chosen: Candidate,
+    candidates: Sequence[Candidate],
+    reports: Mapping[str, RiskReport],
+    policy: Policy,
+    replays: Replays = NO_REPLAYS,
 ) -> Toolbox[Judge]:
     offered = tuple(candidate for candidate in candidates if candidate.kind is not CandidateKind.HOLD)
 
@@ -116,7 +126,7 @@ def risk_toolbox(
         run=judge,
         choices={"candidate_id": _ids(offered)},
     )
-    return Toolbox((_show_risk(reports, policy), _show_stress(reports), _compare(offered), final))
+    return Toolbox((_show_risk(reports, policy), _show_stress(reports, replays), _compare(offered), final))
 
 
 def _refuse_riskier(answer: Judge, chosen: str, reports: Mapping[str, RiskReport]) -> ToolRefusal | None:
@@ -221,12 +231,21 @@ def _show_risk(reports: Mapping[str, RiskReport], policy: Policy) -> ToolSpec[An
     )
 
 
-def _show_stress(reports: Mapping[str, RiskReport]) -> ToolSpec[Any]:
+def _show_stress(reports: Mapping[str, RiskReport], replays: Replays = NO_REPLAYS) -> ToolSpec[Any]:
+    """One tool for both kinds: every offer costs tokens of every call."""
+
+    def run(wanted: OneCandidate) -> Fact:
+        shown: Fact = {loss.scenario: round(loss.loss, 4) for loss in reports[wanted.candidate_id].stress}
+        if wanted.candidate_id in replays:
+            losses = replays[wanted.candidate_id]()
+            shown["replays"] = None if losses is None else {loss.name: round(loss.loss, 4) for loss in losses}
+        return shown
+
     return ToolSpec(
         name="show_stress",
         description="Loss of one portfolio in every stress scenario.",
         risk_class=RiskClass.SIMULATE,
         arguments=OneCandidate,
-        run=lambda wanted: {loss.scenario: round(loss.loss, 4) for loss in reports[wanted.candidate_id].stress},
+        run=run,
         choices={"candidate_id": tuple(reports)},
     )

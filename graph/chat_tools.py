@@ -13,6 +13,7 @@ from domain.run import RunRecord
 from graph.agent_tools import NoArguments
 from graph.briefing import Fact, brief_portfolio
 from graph.dependencies import Dependencies
+from graph.market_tools import market_reads
 from graph.run_facts import brief_run, brief_run_line, run_words, words_of
 from graph.tool_arguments import Arguments, Reason
 from graph.toolbox import RiskClass, Toolbox, ToolSpec, answer_with
@@ -65,7 +66,7 @@ def chat_toolbox(dependencies: Dependencies, runs: Sequence[RunRecord]) -> Toolb
     """`show_run` is only offered when there is a run: an empty choice is no choice."""
     reads = (_portfolio_value(dependencies), _market_rates(dependencies), _explain_policy(dependencies.policy))
     past = (_list_runs(runs), _search_decisions(runs, dependencies.recall), _show_run(runs)) if runs else ()
-    return Toolbox((*reads, *past, *_finals(runs)))
+    return Toolbox((*reads, *market_reads(dependencies), *past, *_finals(runs)))
 
 
 def _finals(runs: Sequence[RunRecord]) -> tuple[ToolSpec[AnswerQuestion], ToolSpec[ProposeRun]]:

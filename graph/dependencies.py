@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
@@ -23,6 +23,7 @@ from domain.ports import (
     Sender,
     Simulator,
 )
+from domain.risk_facts import RiskFacts
 from domain.safeguards import BudgetLedger, IncidentStore, TradingStateStore
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Dependencies:
     journal: Journal
     runs: RunStore
     recall: Recall
+    risk_facts: RiskFacts = field(default_factory=RiskFacts)
+    """What scores and replays start from besides readings; without a file nothing is known."""
 
     @property
     def policy(self) -> Policy:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from domain.ports import Message
 from domain.run import RunStatus
+from graph.offline_market import MARKET_SENTENCES
 
 ToolAnswer = tuple[str, dict[str, object]]
 PREFIX: Final = "offline policy: "
@@ -22,6 +23,10 @@ ACTIONS: Final[tuple[tuple[frozenset[str], str], ...]] = (
 READS: Final[tuple[tuple[frozenset[str], str], ...]] = (
     (frozenset({"policy", "limit", "limits", "allowed", "cap", "rule", "rules"}), "explain_policy"),
     (frozenset({"why", "denied", "vetoed", "decision", "decisions", "search", "find"}), "search_decisions"),
+    (frozenset({"replay", "replays", "crash", "crashes", "ftx", "ust", "steth"}), "historical_replays"),
+    (frozenset({"break", "breaks", "trip", "trips", "survive", "reverse"}), "reverse_stress"),
+    (frozenset({"score", "scores", "trust", "audits", "protocols"}), "protocol_scores"),
+    (frozenset({"trend", "trends", "regime", "pegs", "anomaly", "anomalies", "warnings"}), "market_state"),
     (frozenset({"run", "runs", "history", "last", "recent"}), "list_runs"),
     (frozenset({"rate", "rates", "apr", "apy", "yield", "yields", "market", "utilization"}), "market_rates"),
     (frozenset({"portfolio", "value", "worth", "hold", "holdings", "nav", "balance", "positions"}), "portfolio_value"),
@@ -165,4 +170,5 @@ SENTENCES: Final[Mapping[str, Callable[[Any], tuple[str, list[str]]]]] = {
     "list_runs": _say_runs,
     "show_run": _say_run,
     "search_decisions": _say_runs,
+    **MARKET_SENTENCES,
 }

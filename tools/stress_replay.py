@@ -12,10 +12,14 @@ import numpy as np
 
 from domain.errors import StaleOrDisputed
 from domain.market import Catalog, MarketSnapshot
+from domain.plan import Candidate
+from domain.policy import Policy
 from domain.portfolio import Portfolio, value_holdings
 from domain.risk_facts import RiskFacts
+from tools.allocation import plan_moves
 from tools.episodes import EPISODES, Episode
 from tools.history import FloatArray
+from tools.implied import portfolio_after
 from tools.market_shock import MarketShock, loss_rate
 from tools.stress import Line, exit_gas_usd, line_of
 
@@ -76,6 +80,24 @@ def replay_episodes(
     if book is None:
         return ()
     return tuple(_replay(episode, book, facts) for episode in EPISODES)
+
+
+def replay_candidate(
+    candidate: Candidate,
+    *,
+    portfolio: Portfolio,
+    snapshot: MarketSnapshot,
+    catalog: Catalog,
+    policy: Policy,
+    facts: RiskFacts,
+) -> tuple[ShockLoss, ...] | None:
+    """The same for the book that a candidate's moves would leave; None where a price that it needs is unknown."""
+    try:
+        moves = plan_moves(candidate, portfolio=portfolio, snapshot=snapshot, catalog=catalog, policy=policy)
+        after = portfolio_after(portfolio, moves, snapshot=snapshot, catalog=catalog, policy=policy)
+        return replay_episodes(after, snapshot, catalog, facts)
+    except StaleOrDisputed:
+        return None
 
 
 def _replay(episode: Episode, book: Book, facts: RiskFacts) -> ShockLoss:

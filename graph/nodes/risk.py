@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from domain.errors import InvariantBroken
 from domain.plan import Candidate, CandidateKind
@@ -14,7 +15,7 @@ from domain.risk import RiskReport
 from domain.run import AgentDecision, AgentName, Workflow
 from domain.stages import AgentTrace, Assessment
 from graph.agent import AgentTask, ask_agent
-from graph.agent_tools import ChooseMitigation, Judge, JudgeAction, mitigation_toolbox, risk_toolbox
+from graph.agent_tools import ChooseMitigation, Judge, JudgeAction, Replays, mitigation_toolbox, risk_toolbox
 from graph.briefing import Fact, brief_events, brief_limits, brief_risk, net_gain_usd
 from graph.budget import remaining_budget
 from graph.dependencies import Dependencies
@@ -23,6 +24,7 @@ from graph.state import State
 from prompts.load import load
 from tools.mitigation import default_mitigation, mitigation_candidates
 from tools.risk_report import assess_portfolio, assess_weights
+from tools.stress_replay import replay_candidate
 
 CURRENT = "current"
 HOLD = "hold"
@@ -77,7 +79,13 @@ def _judge(state: State, dependencies: Dependencies, recorder: Recorder) -> Asse
     )
     answer = ask_agent(
         task,
-        toolbox=risk_toolbox(chosen, bench.candidates, bench.reports, dependencies.policy),
+        toolbox=risk_toolbox(
+            chosen,
+            bench.candidates,
+            bench.reports,
+            dependencies.policy,
+            _replays(state, dependencies, bench.candidates),
+        ),
         model=dependencies.model,
         budget=remaining_budget(AgentName.RISK, selection.trace.model_calls),
         recorder=recorder,
@@ -134,6 +142,20 @@ def _measure(state: State, dependencies: Dependencies, candidates: Sequence[Cand
         portfolio, snapshot=snapshot, history=history, catalog=catalog, policy=policy, subject=CURRENT
     )
     return _Bench(dependencies, tuple(candidates), reports)
+
+
+def _replays(state: State, dependencies: Dependencies, candidates: Sequence[Candidate]) -> Replays:
+    """Of every candidate, computed only when the agent asks."""
+    observation = state["observation"]
+    replay = partial(
+        replay_candidate,
+        portfolio=observation.portfolio,
+        snapshot=dependencies.snapshot(observation.snapshot_digest),
+        catalog=dependencies.catalog,
+        policy=dependencies.policy,
+        facts=dependencies.risk_facts,
+    )
+    return {candidate.id: partial(replay, candidate) for candidate in candidates}
 
 
 def _decide(answer: Judge | ChooseMitigation, choice: str, dependencies: Dependencies) -> AgentDecision:
