@@ -266,6 +266,13 @@ class Forecast(Value):
     confidence: Ratio = Field(gt=0, lt=1)
     sample_days: int = Field(ge=0)
     model: Slug
+    """Who speaks: persistence, ewma-3d, or pooled-..., the trained model shrunk towards the baseline it names."""
+    persistence_apr: Ratio | None = None
+    """The last rate seen."""
+    average_apr: Ratio | None = None
+    """The spike-proof exponential average."""
+    error_over_persistence: Ratio | None = Field(default=None, ge=0)
+    """Mean absolute error of who speaks over that of persistence, on the past; None where it was not scored."""
 
 
 class QuotedSwap(Value):

@@ -81,6 +81,7 @@ def brief_forecast(forecast: Forecast) -> Fact:
         "upper_apr": _rate(forecast.upper_apr),
         "confidence": forecast.confidence,
         "sample_days": forecast.sample_days,
+        "model": forecast.model,
     }
 
 

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from domain.market import Forecast, MarketHistory
+from domain.market import Catalog, Forecast, MarketHistory
+from tools.forecast_own import PooledForecast, pooled_forecasts
 from tools.history import FloatArray, series_of
 
 HALF_LIFE_DAYS: Final = 3
@@ -25,19 +26,43 @@ AVERAGE_MODEL: Final = "ewma-3d"
 NAIVE_MODEL: Final = "persistence"
 
 
-def forecast_aprs(history: MarketHistory, *, horizon_days: int, confidence: float = 0.8) -> tuple[Forecast, ...]:
+def forecast_aprs(
+    history: MarketHistory, *, horizon_days: int, confidence: float = 0.8, catalog: Catalog | None = None
+) -> tuple[Forecast, ...]:
     """One forecast per strategy with at least one reading: the mean supply APR of the next horizon_days days.
 
-    Fractions of one, annual simple. The interval has the given coverage: signed quantiles of the walk-forward errors
-    at the same horizon (split conformal, Lei et al. 2018, 2.2, on overlapping errors and therefore widened). Under
-    MIN_SAMPLE_DAYS readings, or when the last is older than STALE_DAYS, it is the last rate with lower_apr <= 0.
+    Fractions of one, annual simple. With a catalog and enough history the pooled model speaks where it beat the
+    baselines out of sample (tools/forecast_own.py). Elsewhere the average does, with signed quantiles of its own
+    walk-forward errors at the same horizon (split conformal, Lei et al. 2018, 2.2, on overlapping errors and
+    therefore widened). Under MIN_SAMPLE_DAYS readings, or when the last is older than STALE_DAYS, it is the last rate
+    with lower_apr <= 0.
     """
-    days = len(history.days)
-    forecasts = (
-        _forecast(series.subject, series_of(history.supply_apr, series.subject, days), horizon_days, confidence)
-        for series in history.supply_apr
+    pooled = (
+        {} if catalog is None else pooled_forecasts(history, catalog, horizon_days=horizon_days, confidence=confidence)
     )
-    return tuple(forecast for forecast in forecasts if forecast is not None)
+    days = len(history.days)
+    forecasts = []
+    for series in history.supply_apr:
+        aprs = series_of(history.supply_apr, series.subject, days)
+        spoken = _forecast(series.subject, aprs, horizon_days, confidence)
+        if spoken is not None:
+            forecasts.append(_with_model(spoken, pooled.get(series.subject), aprs))
+    return tuple(forecasts)
+
+
+def _with_model(baseline: Forecast, pooled: PooledForecast | None, aprs: FloatArray) -> Forecast:
+    """A young or stale series keeps its baseline, and so does one whose last reading is a spike."""
+    if pooled is None or baseline.model == NAIVE_MODEL or cut_spikes(aprs)[-1] != aprs[-1]:
+        return baseline
+    return baseline.model_copy(
+        update={
+            "expected_apr": pooled.rate,
+            "lower_apr": pooled.lower,
+            "upper_apr": pooled.upper,
+            "model": pooled.blend.name,
+            "error_over_persistence": pooled.blend.error / pooled.blend.persistence_error,
+        }
+    )
 
 
 def average_levels(aprs: FloatArray) -> FloatArray:
@@ -75,12 +100,13 @@ def _forecast(strategy: str, aprs: FloatArray, horizon_days: int, confidence: fl
     if not known.size:
         return None
     is_stale = aprs.size - 1 - int(known[-1]) > STALE_DAYS
+    levels = average_levels(aprs)
+    last, average = float(aprs[known[-1]]), float(levels[-1])
     if known.size < MIN_SAMPLE_DAYS or is_stale:
-        expected = float(aprs[known[-1]])
+        expected = last
         lower, upper, model = min(0.0, expected), 2.0 * abs(expected) + NAIVE_MARGIN_APR, NAIVE_MODEL
     else:
-        levels = average_levels(aprs)
-        expected = float(levels[-1])
+        expected = average
         lower, upper = _interval(expected, _past_errors(aprs, levels, horizon_days), confidence)
         model = AVERAGE_MODEL
     return Forecast(
@@ -92,6 +118,8 @@ def _forecast(strategy: str, aprs: FloatArray, horizon_days: int, confidence: fl
         confidence=confidence,
         sample_days=int(known.size),
         model=model,
+        persistence_apr=last,
+        average_apr=average,
     )
 
 

@@ -84,7 +84,9 @@ def _open_desk(state: State, dependencies: Dependencies) -> _Desk:
         portfolio=observation.portfolio,
         snapshot=dependencies.snapshot(observation.snapshot_digest),
         history=history,
-        forecasts=forecast_aprs(history, horizon_days=dependencies.policy.economics.horizon_days),
+        forecasts=forecast_aprs(
+            history, horizon_days=dependencies.policy.economics.horizon_days, catalog=dependencies.catalog
+        ),
     )
 
 

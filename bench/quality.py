@@ -1,0 +1,64 @@
+"""`make quality`: how good the numbers are on real markets. Prints tables and writes build/quality.json.
+
+`DATA=folder` names the history; with `TEST=folder` only rows of the other folder are scored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+TARGET: Final = Path("build/quality.json")
+THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def main() -> None:
+    for name in THREADS:
+        os.environ[name] = "1"
+    # Imported only now: numerical libraries read their number of threads when they are loaded.
+    from bench.quality_forecast import forecast_quality
+    from bench.quality_var import var_figures
+    from domain.errors import ConfigurationInvalid
+    from tests.market_data import LENDING, PRICES
+
+    data, test = _folders()
+    figures = []
+    try:
+        if _has(data, test, LENDING):
+            figures += forecast_quality(data, test)
+        if _has(data, test, PRICES):
+            figures += var_figures(data, test)
+    except ConfigurationInvalid as refusal:
+        sys.exit(str(refusal))
+    from bench.figures import write_figures
+
+    write_figures(TARGET, figures)
+
+
+def _folders() -> tuple[Path, Path | None]:
+    from tests.market_data import DATA, data_folder
+
+    parser = argparse.ArgumentParser(prog="make quality", description=__doc__)
+    parser.add_argument("--data", type=Path, default=data_folder(), help=f"folder of the history (default: {DATA})")
+    parser.add_argument("--test", type=Path, help="folder whose rows alone are scored")
+    chosen = parser.parse_args()
+    for folder in (chosen.data, chosen.test):
+        if folder is not None and not folder.is_dir():
+            parser.error(f"{folder} is not a folder; it needs the layout of the market data")
+    return chosen.data, chosen.test
+
+
+def _has(data: Path, test: Path | None, table: Path) -> bool:
+    """A part without its file is skipped, and says so."""
+    for folder in (data, test):
+        if folder is not None and not (folder / table).is_file():
+            print(f"skipped: {folder} has no {table}", flush=True)
+            return False
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""The pooled model: boosted trees on how the log rate changes until the mean of the next days, all markets together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+
+from tools.forecast_features import SOFTENING, Samples, log_rate, trailing_median
+from tools.forecast_panel import BoolArray, IntArray, RatePanel
+from tools.history import FloatArray
+
+MIN_TRAINING_ROWS: Final = 500
+MAX_WEIGHT: Final = 0.6
+"""A row weighs as much as its rate, up to here: the error that counts is in points, the model's is relative."""
+LEAST_WEIGHT: Final = 0.01
+SEED: Final = 0
+"""Of the subsample that draws the bins of very large training sets; everything else is deterministic."""
+
+
+class Boosting(NamedTuple):
+    """Settings of one member, chosen once on development data."""
+
+    rounds: int
+    learning_rate: float
+    leaves: int
+    rows_per_leaf: int
+
+
+MEMBERS: Final = (Boosting(200, 0.05, 15, 50), Boosting(100, 0.1, 15, 50))
+FEW_ROWS: Final = 10_000
+MEMBERS_OF_FEW: Final = (Boosting(80, 0.1, 8, 50),)
+"""Under FEW_ROWS rows: more trees would only repeat them, and a decision is waiting."""
+
+
+class Regressor(Protocol):
+    """What is used of a fitted scikit-learn estimator."""
+
+    def predict(self, features: FloatArray, /) -> FloatArray: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PooledModel:
+    """Trained members and the feature columns that were ever known when they were trained."""
+
+    members: tuple[Regressor, ...]
+    columns: IntArray
+
+    def rates(self, samples: Samples) -> FloatArray:
+        """Expected mean supply rate of the horizon, fraction of one, not below zero, shape (n,), empty for none."""
+        if not len(samples):
+            return np.empty(0)
+        features = samples.features[:, self.columns]
+        change = np.mean([member.predict(features) for member in self.members], axis=0)
+        rates: FloatArray = np.maximum(np.exp(log_rate(samples.last) + change) - SOFTENING, 0.0)
+        return rates
+
+
+def train_pooled(samples: Samples, target: FloatArray) -> PooledModel | None:
+    """Trees that minimize the absolute error of log(target + SOFTENING) - log(last + SOFTENING).
+
+    `target`, shape (n,), is what targets_of says; rows where it is NaN are left out. None under MIN_TRAINING_ROWS rows
+    or when no feature varies. Friedman 2001, 4.3 (least absolute deviation boosting), on histograms.
+    """
+    is_known = ~np.isnan(target)
+    known = samples.at(is_known)
+    columns = np.flatnonzero([_varies(column) for column in known.features.T])
+    if len(known) < MIN_TRAINING_ROWS or not columns.size:
+        return None
+    change = log_rate(target[is_known]) - log_rate(known.last)
+    weight = np.minimum(known.last + known.weekly + LEAST_WEIGHT, MAX_WEIGHT)
+    features = known.features[:, columns]
+    members = MEMBERS if len(known) >= FEW_ROWS else MEMBERS_OF_FEW
+    return PooledModel(tuple(_fit(member, features, change, weight) for member in members), columns)
+
+
+def targets_of(panel: RatePanel, samples: Samples, *, horizon_days: int) -> FloatArray:
+    """Mean supply rate of the next horizon_days days, shape (n,), not below zero.
+
+    NaN unless every one of those days was observed, and for rows whose own reading is carried from before.
+    """
+    rates = np.maximum(panel["supply_apr"], 0.0)
+    following = np.full(rates.shape, np.nan)
+    for day in range(rates.shape[0] - horizon_days):
+        following[day] = rates[day + 1 : day + 1 + horizon_days].mean(axis=0)
+    following[np.isnan(rates)] = np.nan
+    return following[samples.day, samples.market]
+
+
+class Standing(NamedTuple):
+    """What a row's market must exceed (30-day medians) and how long it may lie untouched."""
+
+    tvl_usd: float
+    apr: float
+    stale_days: float
+
+
+TRAINING: Final = Standing(tvl_usd=1e5, apr=0.0002, stale_days=7)
+JUDGED: Final = Standing(tvl_usd=1e6, apr=0.0005, stale_days=3)
+"""Rows that errors are counted on: markets that somebody would put money into."""
+
+
+def rows_in(standing: Standing, panel: RatePanel, samples: Samples) -> BoolArray:
+    """Rows of that standing whose reading is the day's own, shape (n,); what is unknown does not exclude."""
+    size = trailing_median(panel["tvl_usd"], samples, days=30)
+    rate = trailing_median(np.maximum(panel["supply_apr"], 0.0), samples, days=30)
+    stale = panel["stale_days"][samples.day, samples.market]
+    is_out = (size <= standing.tvl_usd) | (rate <= standing.apr) | (stale >= standing.stale_days)
+    return ~is_out & ~np.isnan(panel["supply_apr"][samples.day, samples.market])
+
+
+def _varies(column: FloatArray) -> bool:
+    known = column[~np.isnan(column)]
+    return bool(known.size and known.min() < known.max())
+
+
+def _fit(settings: Boosting, features: FloatArray, change: FloatArray, weight: FloatArray) -> Regressor:
+    from sklearn.ensemble import HistGradientBoostingRegressor  # a second to import: only where a model is trained
+
+    regressor = HistGradientBoostingRegressor(
+        loss="absolute_error",
+        max_iter=settings.rounds,
+        learning_rate=settings.learning_rate,
+        max_leaf_nodes=settings.leaves,
+        min_samples_leaf=settings.rows_per_leaf,
+        l2_regularization=1.0,
+        early_stopping=False,
+        random_state=SEED,
+    )
+    fitted: Regressor = regressor.fit(features, change, sample_weight=weight)
+    return fitted
