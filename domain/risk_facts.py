@@ -130,7 +130,7 @@ class RiskFacts(Value):
     """Everything in the file. Without one: every factor weighs the same and nothing is known."""
 
     factors: tuple[FactorWeight, ...] = tuple(FactorWeight(factor=factor, weight=Decimal(1)) for factor in Factor)
-    min_known_share: Annotated[ExactDecimal, Field(ge=Decimal(0), le=Decimal(1))] = Decimal("0.5")
+    min_known_share: Annotated[ExactDecimal, Field(ge=Decimal(0), le=Decimal(1))] = Decimal("0.7")
     """Of the weight: with less of it known there is no score, only its bounds."""
     tokens: tuple[TokenFact, ...] = ()
     protocols: tuple[ProtocolFact, ...] = ()

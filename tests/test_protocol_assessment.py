@@ -135,7 +135,7 @@ def test_what_nobody_knows_widens_the_bounds_and_not_the_score() -> None:
     assert "up to -8.3 admin: nobody stated who can change it" in found.reasons
 
 
-def test_score_of_which_less_than_half_is_known_is_not_given() -> None:
+def test_score_of_which_too_little_is_known_is_not_given() -> None:
     found = assess(ProtocolReadings(protocol="new", day=DAY, is_stopped=False, peg_deviation=0.0))
 
     assert found.composite.score is None

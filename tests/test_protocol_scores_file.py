@@ -50,7 +50,7 @@ def test_facts_name_protocols_of_the_catalog_and_their_source() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("min_known_share = 0.5", "min_known_share = 5", "line 3: key 'min_known_share' is '5'"),
+        ("min_known_share = 0.7", "min_known_share = 5", "line 3: key 'min_known_share' is '5'"),
         ('role = "ether"', 'role = "gas"', "key 'tokens.3.role' is 'gas'"),
         ('admin = "timelocked_vote"', 'admins = "none"', "unknown key 'protocols.0.admins': did you mean 'admin'?"),
         ("launched = 2022-03-16", 'launched = "spring"', "key 'protocols.0.launched' is 'spring'"),
