@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from domain.errors import InvariantBroken
 from domain.market import Catalog, Strategy, StrategyKind, Token, Venue
 from domain.transaction import DecodedCall
 from domain.units import UINT256_MAX
+
+Part = TypeVar("Part")
 
 
 class ActionKind(StrEnum):
@@ -33,6 +36,16 @@ class Action(NamedTuple):
     token_out: Token | None = None
     minimum_out: int = 0
     venue: Venue | None = None
+
+    @property
+    def place(self) -> Strategy:
+        """The strategy of a supply, withdrawal, deposit or redemption. Raises InvariantBroken for what has none."""
+        return _required(self.strategy, self.kind)
+
+    @property
+    def bought(self) -> Token:
+        """What a swap pays in. Raises InvariantBroken for what is no swap."""
+        return _required(self.token_out, self.kind)
 
     @property
     def is_whole(self) -> bool:
@@ -127,6 +140,12 @@ def read_swap(call: DecodedCall, directory: Directory) -> Action | None:
         minimum_out=_integer(call, "amountOutMinimum"),
         venue=directory.venues.get((token_in.id, token_out.id, _integer(call, "fee"))),
     )
+
+
+def _required(part: Part | None, kind: ActionKind) -> Part:
+    if part is None:
+        raise InvariantBroken(f"a guard asked an action of kind {kind} for what it does not have")
+    return part
 
 
 def _integer(call: DecodedCall, name: str) -> int:

@@ -33,7 +33,7 @@ def is_exit(case: Case) -> bool:
 
 def _points_out(action: Action, case: Case) -> bool:
     if action.kind is ActionKind.SWAP:
-        return action.token_out is not None and action.token_out.id == case.evidence.catalog.reserve_token
+        return action.bought.id == case.evidence.catalog.reserve_token
     return action.kind in EXIT_KINDS
 
 

@@ -70,8 +70,7 @@ def tolerated(amount: int, case: Case) -> int:
 def _flows(action: Action, case: Case) -> tuple[_Flow, ...]:
     token = action.token.address
     if action.kind is ActionKind.SWAP:
-        paid = _Flow(action.token_out.address if action.token_out else token, action.minimum_out, is_open=True)
-        return (_Flow(token, -action.amount), paid)
+        return (_Flow(token, -action.amount), _Flow(action.bought.address, action.minimum_out, is_open=True))
     return () if action.strategy is None else _strategy_flows(action, action.strategy, case)
 
 

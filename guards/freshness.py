@@ -11,7 +11,7 @@ from domain.market import PriceObservation
 from domain.units import BPS_PER_ONE, EXACT, divide_up
 from guards.case import Case
 from guards.finding import Row, Ruler
-from guards.measures import actions, changes, entered_strategies, grown
+from guards.measures import actions, changes, entered_strategies, grown, swaps
 
 RULER = Ruler("freshness")
 MAX_CLOCK_SKEW_SECONDS: Final = 15
@@ -33,8 +33,7 @@ def used_tokens(case: Case) -> tuple[str, ...]:
     """Tokens held before or after, traded, or paying for gas, in catalog order."""
     catalog = case.evidence.catalog
     used = {change.token for change in changes(case) if change.before or change.after}
-    for action in actions(case):
-        used |= {action.token.id} | ({action.token_out.id} if action.token_out else set())
+    used |= {action.token.id for action in actions(case)} | {swap.bought.id for swap in swaps(case)}
     used.add(catalog.native_token)
     return tuple(token.id for token in catalog.tokens if token.id in used)
 

@@ -80,7 +80,7 @@ def grown(case: Case) -> tuple[Change, ...]:
 @once
 def entered_strategies(case: Case) -> tuple[str, ...]:
     """Strategies whose position the calls or the simulation say is increased, in catalog order."""
-    called = {action.strategy.id for action in actions(case) if action.strategy and action.kind in ENTRIES}
+    called = {action.place.id for action in actions(case) if action.kind in ENTRIES}
     entered = called | {change.strategy for change in grown(case)}
     return tuple(strategy.id for strategy in case.evidence.catalog.strategies if strategy.id in entered)
 
@@ -88,8 +88,8 @@ def entered_strategies(case: Case) -> tuple[str, ...]:
 @once
 def left_strategies(case: Case) -> frozenset[str]:
     """Strategies that the calls take from and whose position the simulation shows smaller."""
-    called = {action.strategy.id for action in actions(case) if action.strategy and action.kind in EXITS}
-    fallen = {change.strategy for change in changes(case) if change.strategy and change.after < change.before}
+    called = {action.place.id for action in actions(case) if action.kind in EXITS}
+    fallen = {change.strategy for change in changes(case) if change.after < change.before}
     return frozenset(called & fallen)
 
 
@@ -148,10 +148,8 @@ def moved_usd(case: Case) -> Decimal | None:
     sold: dict[str, int] = defaultdict(int)
     for swap in swaps(case):
         sold[swap.token.id] += swap.amount
-    sales = [worth_usd(case, token, amount) for token, amount in sold.items()]
-    if fallen is None or None in sales:
-        return None
-    return max(fallen, *(sale for sale in sales if sale is not None), ZERO)
+    sales = [sale for token, amount in sold.items() if (sale := worth_usd(case, token, amount)) is not None]
+    return None if fallen is None or len(sales) < len(sold) else max(fallen, *sales, ZERO)
 
 
 @once
@@ -169,7 +167,7 @@ def slippage_usd(case: Case) -> Decimal | None:
 
 def _swap_slippage(swap: Action, case: Case) -> Decimal | None:
     paid = oracle_value(swap.token, swap.amount, case)
-    received = oracle_value(swap.token_out, swap.minimum_out, case)
+    received = oracle_value(swap.bought, swap.minimum_out, case)
     return None if paid is None or received is None else max(EXACT.subtract(paid, received), ZERO)
 
 
@@ -183,10 +181,10 @@ def oracle_prices(case: Case) -> Mapping[str, Decimal]:
     return readings
 
 
-def oracle_value(token: Token | None, amount: int, case: Case) -> Decimal | None:
+def oracle_value(token: Token, amount: int, case: Case) -> Decimal | None:
     """Value at the oracle source; None without one: a pool may not vouch for itself."""
-    price = oracle_prices(case).get(token.id) if token else None
-    return None if token is None or price is None else value_usd(amount, decimals=token.decimals, price_usd=price)
+    price = oracle_prices(case).get(token.id)
+    return None if price is None else value_usd(amount, decimals=token.decimals, price_usd=price)
 
 
 @once

@@ -88,8 +88,11 @@ def _alternative(verdict: Verdict) -> Iterator[str]:
 
 def alternative_rows(verdict: Verdict) -> list[tuple[str, str, str]]:
     """Code, subject and the largest part that each denial's own limit would pass, where one would."""
-    named = [denial for denial in verdict.denials if denial.feasible_bps is not None]
-    return [(denial.code, denial.subject, _percent(denial.feasible_bps or 0)) for denial in named]
+    return [
+        (denial.code, denial.subject, _percent(denial.feasible_bps))
+        for denial in verdict.denials
+        if denial.feasible_bps is not None
+    ]
 
 
 def _percent(bps: int) -> str:
@@ -121,15 +124,15 @@ def _minute(moment: datetime) -> str:
 
 
 def _describe(action: Action) -> str:
-    if action.kind is ActionKind.SWAP and action.token_out is not None:
-        least = text(to_tokens(action.minimum_out, action.token_out.decimals))
+    if action.kind is ActionKind.SWAP:
+        least = text(to_tokens(action.minimum_out, action.bought.decimals))
         venue = action.venue.id if action.venue else "an UNKNOWN venue"
-        return f"swap {_amount(action)} for at least {least} {action.token_out.id} on {venue}"
+        return f"swap {_amount(action)} for at least {least} {action.bought.id} on {venue}"
     if action.kind is ActionKind.APPROVE:
         return f"approve {_amount(action)} for {action.spender}"
-    strategy = action.strategy.id if action.strategy else "an UNKNOWN strategy"
-    if action.kind is ActionKind.REDEEM and action.strategy is not None:
-        return f"redeem {text(to_tokens(action.amount, action.strategy.receipt_decimals))} shares of {strategy}"
+    strategy = action.place.id
+    if action.kind is ActionKind.REDEEM:
+        return f"redeem {text(to_tokens(action.amount, action.place.receipt_decimals))} shares of {strategy}"
     if action.is_whole:
         return f"withdraw all {action.token.id} from {strategy}"
     return f"{action.kind.value} {_amount(action)} {'from' if action.kind is ActionKind.WITHDRAW else 'to'} {strategy}"

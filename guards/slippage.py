@@ -26,19 +26,19 @@ def check_slippage(case: Case) -> tuple[Row, ...]:
 
 
 def _check_minimum(swap: Action) -> Iterator[Row]:
-    unit = f"{swap.token_out.id if swap.token_out else 'token'} base units"
+    unit = f"{swap.bought.id} base units"
     yield RULER.at_least("min_out_zero", _pair(swap), observed=swap.minimum_out, limit=1, unit=unit)
 
 
 def _pair(swap: Action) -> str:
-    return f"{swap.token.id} to {swap.token_out.id if swap.token_out else 'unknown'}"
+    return f"{swap.token.id} to {swap.bought.id}"
 
 
 def _check_trade(swap: Action, case: Case) -> Row:
     """How far the minimum out lies below the oracle's value of what is sold; unknown without an oracle price."""
     limit = case.evidence.policy.slippage.max_trade_slippage_bps
     paid = oracle_value(swap.token, swap.amount, case)
-    floor = oracle_value(swap.token_out, swap.minimum_out, case)
+    floor = oracle_value(swap.bought, swap.minimum_out, case)
     below = None
     if paid is not None and floor is not None and paid > 0:
         below = divide_up(EXACT.multiply(EXACT.subtract(paid, floor), Decimal(BPS_PER_ONE)), paid)
@@ -78,6 +78,6 @@ def _check_emergency_floor(case: Case) -> Iterator[Row]:
 def _minimums_by_pool(case: Case) -> dict[tuple[str, str], int]:
     minimums: dict[tuple[str, str], int] = defaultdict(int)
     for swap in swaps(case):
-        if swap.venue is not None and swap.token_out is not None:
-            minimums[swap.venue.pool, swap.token_out.address] += swap.minimum_out
+        if swap.venue is not None:
+            minimums[swap.venue.pool, swap.bought.address] += swap.minimum_out
     return minimums

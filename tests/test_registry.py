@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from domain import abi
+from domain.errors import InvariantBroken
+from guards.actions import ActionKind
+from guards.case import Case
+from guards.measures import actions
 from guards.registry import make_registry
 from tests.builders import CONTRACTS, make_catalog
-from tests.builders_evidence import DAI, USDC, deposit, make_plan, redeem, supply, swap, withdraw
+from tests.builders_evidence import DAI, USDC, deposit, make_evidence, make_plan, redeem, supply, swap, withdraw
 
 CATALOG = make_catalog()
 REGISTRY = make_registry(CATALOG)
@@ -66,3 +72,13 @@ def test_where_two_entries_share_an_address_the_first_counts():
     catalog = CATALOG.model_copy(update={"strategies": (*CATALOG.strategies, twin)})
 
     assert make_registry(catalog).directory.vaults[VAULT].id == "vault-limited-dai"
+
+
+def test_an_approval_has_no_place_and_buys_nothing():
+    (action, *_) = actions(Case(make_evidence([supply(1)])))
+
+    assert action.kind is ActionKind.APPROVE
+    with pytest.raises(InvariantBroken, match="kind approve"):
+        _ = action.place
+    with pytest.raises(InvariantBroken, match="kind approve"):
+        _ = action.bought
