@@ -19,6 +19,7 @@ def main() -> None:
     from bench.decision import decision_figures
     from bench.figures import write_figures
     from bench.guards import guard_figures
+    from bench.optimizer import optimizer_figures
     from bench.overhead import overhead_figures
     from bench.processes import process_figures
 
@@ -27,6 +28,7 @@ def main() -> None:
             *decision_figures(Path(folder) / "decision"),
             *overhead_figures(),
             *guard_figures(),
+            *optimizer_figures(),
             *process_figures(Path(folder) / "demo"),
         ]
     write_figures(TARGET, figures)

@@ -13,16 +13,19 @@ LEAST_SIZE: Final = 1e-6
 """A hundredth of a basis point of what is invested: differences far below it are not worth a refusal."""
 
 
-def certify(solver: str, *, objective: float, bound: float, violation: float, size: float) -> Certificate:
+def certify(
+    solver: str, *, objective: float, bound: float, violation: float, size: float, least_size: float = LEAST_SIZE
+) -> Certificate:
     """`bound` is at least the best objective; `size` the larger of the objective's parts, which the gap is held to.
 
     Raises InvariantBroken when the answer breaks a limit or is not proven to be the best.
     """
-    gap = max(bound - objective, 0.0)
+    limit = MAX_GAP * max(size, least_size)
     if not violation <= MAX_VIOLATION:  # also catches NaN
         raise InvariantBroken(
             f"{solver}: solver's answer violates a constraint by {violation:.3g}, limit {MAX_VIOLATION:.0e}"
         )
-    if not gap <= MAX_GAP * max(size, LEAST_SIZE):
-        raise InvariantBroken(f"{solver}: an answer {gap:.3g} better may exist, limit {MAX_GAP:.0e} of {size:.3g}")
+    if not abs(bound - objective) <= limit:
+        raise InvariantBroken(f"{solver}: objective {objective:.9g}, proven is at most {bound:.9g}, limit {limit:.1e}")
+    gap = max(bound - objective, 0.0)
     return Certificate(solver=solver, objective=objective, bound=bound, gap=gap, violation=violation)

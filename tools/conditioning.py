@@ -19,9 +19,10 @@ MIN_OBSERVATIONS: Final = 2
 
 def require_finite(name: str, values: FloatArray, columns: Sequence[str] = ()) -> None:
     """Raises StaleOrDisputed naming the first row and column that hold NaN or an infinity."""
-    bad = np.argwhere(~np.isfinite(values))
-    if not bad.size:
+    known = np.isfinite(values)
+    if known.all():
         return
+    bad = np.argwhere(~known)
     *row, column = (int(index) for index in bad[0])
     subject = columns[column] if columns else str(column)
     where = f"row {row[0]}, column {subject}" if row else f"entry {subject}"

@@ -219,8 +219,9 @@ def _start(basis: highspy.HighsBasis) -> Start:
 def _basis(start: Start) -> highspy.HighsBasis:
     import highspy
 
+    statuses = sorted(highspy.HighsBasisStatus.__members__.values(), key=int)
     basis = highspy.HighsBasis()
-    basis.col_status = [highspy.HighsBasisStatus(status) for status in start.columns]
-    basis.row_status = [highspy.HighsBasisStatus(status) for status in start.rows]
+    basis.col_status = [statuses[code] for code in start.columns]
+    basis.row_status = [statuses[code] for code in start.rows]
     basis.valid, basis.alien = True, False
     return basis
