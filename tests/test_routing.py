@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.routing import MAX_GAP_BP, Timing, cases, convex_optimum, pair_pool, tick_pool
+from bench.routing import MAX_GAP_BP, Timing, cases, convex_optimum, pair_pool, tick_pool, within_reach
 from domain.errors import Infeasible, InvariantBroken, StaleOrDisputed, UnknownSubject
 from domain.pools import PairPool, TickPool
 from tools.pair_pool import pair_pool_output
 from tools.routing import MAX_POOLS, Pool, Route, pool_output, pool_segments, split_swap, whole_amounts
+from tools.water_filling import Filling
 
 USDC = 10**6
 MILLION = 10**6 * USDC
@@ -66,9 +67,11 @@ def test_route_pays_the_convex_optimum(number: int) -> None:
     pytest.importorskip("cvxpy", reason="the peer is a development package")
     case = cases()[number]
 
-    optimum = convex_optimum(case.pools, case.amount_in)
+    near = [segment for pool in case.pools for segment in within_reach(pool, case.amount_in)]
 
-    gap_bp = Timing(0.0, 0.0, sell(list(case.pools), case.amount_in).amount_out, optimum).gap_bp
+    optimum = convex_optimum(near, case.amount_in)
+
+    gap_bp = Timing(0.0, 0.0, 0.0, sell(list(case.pools), case.amount_in).amount_out, optimum).gap_bp
     assert abs(gap_bp) < MAX_GAP_BP
 
 
@@ -122,8 +125,8 @@ def test_a_larger_order_never_pays_less() -> None:
 def test_a_pool_that_runs_dry_leaves_the_rest_to_the_others() -> None:
     """The order is many times what the narrow pool can take, and it is cheaper as long as it lasts."""
     narrow = tick_pool("narrow", fee_pips=100, depth_usd=40e6, seed=3)
-    room = sum(segment.room for segment in pool_segments(narrow, "usdc", 1e30))
-    deep = pair("deep", 10**9 * USDC, 10**27 // 3_500 * 995 // 1000)
+    room = sum(segment.taken(segment.stop) for segment in pool_segments(narrow, "usdc"))
+    deep = pair("deep", 10**9 * USDC, 10**27 // 3_500 * 9 // 10)
 
     route = sell([narrow, deep], 30 * MILLION)
 
@@ -138,7 +141,7 @@ def test_ranges_pay_what_the_contract_pays(token_in: str) -> None:
     pool = tick_pool("tier", fee_pips=500, depth_usd=200e6, seed=9)
     amount = 2 * MILLION if token_in == "usdc" else 600 * 10**18
     left, paid = float(amount), 0.0
-    for start, stop, slope in pool_segments(pool, token_in, amount):
+    for start, stop, slope in pool_segments(pool, token_in):
         part = min(left, slope * (stop - start))
         left -= part
         paid += part / (start * (start + part / slope))
@@ -154,8 +157,11 @@ def test_route_is_the_same_whatever_the_order_of_the_pools() -> None:
 
 
 def test_shares_become_integers_and_a_full_pool_gets_no_remainder() -> None:
-    assert whole_amounts([2.7, 5.9, 1.2], [100.0, 100.0, 100.0], 10) == [3, 6, 1]
-    assert whole_amounts([6e9, 4e9], [6e9, 1e12], 10**10) == [6 * 10**9 - 6, 4 * 10**9 + 6]
+    roomy = Filling(1.0, [2.7, 5.9, 1.2], [], [False, False, False], 0.0)
+    half_full = Filling(1.0, [6e9, 4e9], [], [True, False], 0.0)
+
+    assert whole_amounts(roomy, 10) == [3, 6, 1]
+    assert whole_amounts(half_full, 10**10) == [6 * 10**9 - 6, 4 * 10**9 + 6]
 
 
 def test_more_than_all_pools_can_take_is_infeasible() -> None:

@@ -13,8 +13,10 @@ from domain.errors import InvariantBroken
 from domain.pools import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
 from tools.uniswap_v3_math import (
     Q96,
-    amount_0_delta,
-    amount_1_delta,
+    amount_0_down,
+    amount_0_up,
+    amount_1_down,
+    amount_1_up,
     divide_up,
     price_after_input,
     sqrt_ratio_at_tick,
@@ -56,10 +58,10 @@ def test_tick_outside_the_range_is_refused(tick: int) -> None:
 
 def test_amounts_between_two_prices_are_those_of_sqrt_price_math() -> None:
     """Vectors of v3-core test/SqrtPriceMath.spec.ts, getAmount0Delta and getAmount1Delta from 1 to 1.21."""
-    assert amount_0_delta(PRICE_1, PRICE_121_OVER_100, ETHER, round_up=True) == 90909090909090910
-    assert amount_0_delta(PRICE_1, PRICE_121_OVER_100, ETHER, round_up=False) == 90909090909090909
-    assert amount_1_delta(PRICE_1, PRICE_121_OVER_100, ETHER, round_up=True) == 100000000000000000
-    assert amount_1_delta(PRICE_1, PRICE_121_OVER_100, ETHER, round_up=False) == 99999999999999999
+    assert amount_0_up(PRICE_1, PRICE_121_OVER_100, ETHER) == 90909090909090910
+    assert amount_0_down(PRICE_1, PRICE_121_OVER_100, ETHER) == 90909090909090909
+    assert amount_1_up(PRICE_1, PRICE_121_OVER_100, ETHER) == 100000000000000000
+    assert amount_1_down(PRICE_1, PRICE_121_OVER_100, ETHER) == 99999999999999999
 
 
 def test_price_after_an_input_is_that_of_sqrt_price_math() -> None:

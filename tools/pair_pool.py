@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from domain.errors import Infeasible
 from domain.pools import MAX_RESERVE, PairPool
@@ -25,7 +26,7 @@ def pair_pool_output(pool: PairPool, amount_in: int, *, zero_for_one: bool) -> i
     return after_fee * reserve_out // (reserve_in * PIPS_PER_ONE + after_fee)
 
 
-def pair_pool_segments(pool: PairPool, *, zero_for_one: bool) -> list[Segment]:
+def pair_pool_segments(pool: PairPool, *, zero_for_one: bool) -> Iterator[Segment]:
     """One range, from the price to where the reserve is full; levels as in tick_pool_segments.
 
     With liquidity L = sqrt(x * y) the marginal price, fee included, is (1 - fee) * L^2 / x^2.
@@ -35,7 +36,8 @@ def pair_pool_segments(pool: PairPool, *, zero_for_one: bool) -> list[Segment]:
     liquidity = math.sqrt(reserve_in) * math.sqrt(reserve_out)
     full = reserve_in + (MAX_RESERVE - reserve_in) * after_fee**2
     start, stop = (amount / (liquidity * after_fee) for amount in (reserve_in, full))
-    return [Segment(start, stop, liquidity / after_fee)] if stop > start else []
+    if stop > start:
+        yield Segment(start, stop, liquidity / after_fee)
 
 
 def _reserves(pool: PairPool, *, zero_for_one: bool) -> tuple[int, int]:

@@ -6,7 +6,7 @@ contracts will pay, to the digit, at the block of the pool states.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from domain.errors import Infeasible, InvariantBroken, StaleOrDisputed
@@ -14,7 +14,7 @@ from domain.pools import PairPool, TickPool
 from tools.pair_pool import pair_pool_output, pair_pool_segments
 from tools.tick_pool import tick_pool_output, tick_pool_segments
 from tools.venue_choice import best_price, choose_venues
-from tools.water_filling import Segment
+from tools.water_filling import Filling, Ranges, Segment
 
 Pool = TickPool | PairPool
 
@@ -22,8 +22,6 @@ MAX_POOLS: Final = 10
 MAX_AMOUNT_IN: Final = 2**128 - 1
 CAPACITY_MARGIN: Final = 1e-9
 """A pool is never filled to its last unit: at the end of its liquidity floats and the contract differ by less."""
-REACH_MARGIN: Final = 1e-6
-"""Ranges are followed until a pool could take a bit more than the whole order: no split needs more of it."""
 
 
 class RouteLeg(NamedTuple):
@@ -66,15 +64,13 @@ def split_swap(
     """
     costs = [(gas_costs or {}).get(pool.venue, 0) for pool in pools]
     _check_order(pools, token_in, token_out, amount_in, costs)
-    reach = amount_in * (1 + REACH_MARGIN)
-    venues = [pool_segments(pool, token_in, reach) for pool in pools]
+    venues = [Ranges(pool_segments(pool, token_in)) for pool in pools]
     least_cost = 1 + best_price(venues)  # a leg rounds one base unit of both tokens
     filling = choose_venues(venues, float(amount_in), [max(cost, least_cost) for cost in costs])
     if filling.unsold > 0:
         room, names = amount_in - int(filling.unsold), ", ".join(pool.venue for pool in pools)
         raise Infeasible(f"venues {names} together take about {room} base units of {token_in}, not {amount_in}")
-    capacities = [sum(segment.room for segment in segments) for segments in venues]
-    legs = _legs(pools, token_in, whole_amounts(filling.amounts_in, capacities, amount_in))
+    legs = _legs(pools, token_in, whole_amounts(filling, amount_in))
     if not all(leg.amount_out for leg in legs):
         raise Infeasible(
             f"{amount_in} base units of {token_in} are too few to buy one of {token_out} at {legs[-1].venue}"
@@ -107,22 +103,22 @@ def pool_output(pool: Pool, token_in: str, amount_in: int) -> int:
     return pair_pool_output(pool, amount_in, zero_for_one=zero_for_one)
 
 
-def pool_segments(pool: Pool, token_in: str, amount_in: float) -> list[Segment]:
-    """Ranges of the pool in the direction of a sale of token_in, best price first, until they take `amount_in`.
+def pool_segments(pool: Pool, token_in: str) -> Iterator[Segment]:
+    """Ranges of the pool in the direction of a sale of token_in, best price first. Raises UnknownSubject.
 
-    Empty without liquidity; shorter where liquidity or knowledge of it ends. Raises UnknownSubject.
+    None without liquidity; fewer where liquidity or knowledge of it ends.
     """
     zero_for_one = pool.sells_token_0(token_in)
     if isinstance(pool, TickPool):
-        return tick_pool_segments(pool, amount_in, zero_for_one=zero_for_one)
+        return tick_pool_segments(pool, zero_for_one=zero_for_one)
     return pair_pool_segments(pool, zero_for_one=zero_for_one)
 
 
-def whole_amounts(shares: Sequence[float], capacities: Sequence[float], total: int) -> list[int]:
-    """The shares as integers that add up to `total`: rounded, the remainder to the largest that has room."""
-    limits = [capacity * (1 - CAPACITY_MARGIN) for capacity in capacities]
-    amounts = [round(min(share, limit)) for share, limit in zip(shares, limits, strict=True)]
-    roomy = [row for row, share in enumerate(shares) if 0 < share < limits[row]]
+def whole_amounts(filling: Filling, total: int) -> list[int]:
+    """What each venue takes as integers that add up to `total`: rounded, the remainder to the largest with room."""
+    pairs = list(zip(filling.amounts_in, filling.full, strict=True))
+    amounts = [round(share * (1 - CAPACITY_MARGIN) if full else share) for share, full in pairs]
+    roomy = [venue for venue, (share, full) in enumerate(pairs) if share > 0 and not full]
     largest = max(roomy or range(len(amounts)), key=amounts.__getitem__)
     amounts[largest] += total - sum(amounts)
     return amounts

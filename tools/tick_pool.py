@@ -41,8 +41,8 @@ def tick_pool_output(pool: TickPool, amount_in: int, *, zero_for_one: bool) -> i
     return paid
 
 
-def tick_pool_segments(pool: TickPool, amount_in: float, *, zero_for_one: bool) -> list[Segment]:
-    """Ranges of constant liquidity from the price outwards until they take `amount_in`; empty without liquidity.
+def tick_pool_segments(pool: TickPool, *, zero_for_one: bool) -> Iterator[Segment]:
+    """Ranges of constant liquidity from the price outwards to where knowledge ends; none without liquidity.
 
     A segment's level is 1 / sqrt(marginal price, fee included), in which the input of a range of liquidity L grows by
     L / sqrt(1 - fee) per level (Uniswap v3 whitepaper, section 6.2, with virtual reserve x = L * level).
@@ -51,18 +51,12 @@ def tick_pool_segments(pool: TickPool, amount_in: float, *, zero_for_one: bool) 
     start = pool.sqrt_price_x96 / Q96
     level = (1 / start if zero_for_one else start) / after_fee
     step = -HALF_LOG_TICK_BASE if zero_for_one else HALF_LOG_TICK_BASE
-    found: list[Segment] = []
     for tick, liquidity in _ranges_down(pool) if zero_for_one else _ranges_up(pool):
         stop = math.exp(tick * step) / after_fee
-        if stop <= level:
-            continue
-        if liquidity:
-            found.append(Segment(level, stop, liquidity / after_fee))
-            amount_in -= found[-1].room
-            if amount_in < 0:
-                break
-        level = stop
-    return found
+        if stop > level:
+            if liquidity:
+                yield Segment(level, stop, liquidity / after_fee)
+            level = stop
 
 
 def _stops_down(pool: TickPool) -> Iterator[tuple[int, int]]:

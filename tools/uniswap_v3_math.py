@@ -75,18 +75,24 @@ def divide_up(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)
 
 
-def amount_0_delta(lower: int, upper: int, liquidity: int, *, round_up: bool) -> int:
-    """token_0 between two square-root prices (SqrtPriceMath.getAmount0Delta)."""
-    product = (liquidity << Q96_BITS) * (upper - lower)
-    if round_up:
-        return divide_up(divide_up(product, upper), lower)
-    return product // upper // lower
+def amount_0_up(lower: int, upper: int, liquidity: int) -> int:
+    """token_0 between two square-root prices, rounded up at both divisions (SqrtPriceMath.getAmount0Delta)."""
+    return divide_up(divide_up((liquidity << Q96_BITS) * (upper - lower), upper), lower)
 
 
-def amount_1_delta(lower: int, upper: int, liquidity: int, *, round_up: bool) -> int:
-    """token_1 between two square-root prices (SqrtPriceMath.getAmount1Delta)."""
-    product = liquidity * (upper - lower)
-    return -(-product >> Q96_BITS) if round_up else product >> Q96_BITS
+def amount_0_down(lower: int, upper: int, liquidity: int) -> int:
+    """The same rounded down: what the pool pays."""
+    return (liquidity << Q96_BITS) * (upper - lower) // upper // lower
+
+
+def amount_1_up(lower: int, upper: int, liquidity: int) -> int:
+    """token_1 between two square-root prices, rounded up (SqrtPriceMath.getAmount1Delta)."""
+    return -(-liquidity * (upper - lower) >> Q96_BITS)
+
+
+def amount_1_down(lower: int, upper: int, liquidity: int) -> int:
+    """The same rounded down: what the pool pays."""
+    return liquidity * (upper - lower) >> Q96_BITS
 
 
 def price_after_input(sqrt_price: int, liquidity: int, amount: int, *, zero_for_one: bool) -> int:
@@ -104,25 +110,19 @@ def price_after_input(sqrt_price: int, liquidity: int, amount: int, *, zero_for_
 
 def swap_step(sqrt_price: int, target: int, *, liquidity: int, amount: int, fee_pips: int) -> SwapStep:
     """Spend up to `amount`, fee included, between two prices (SwapMath.computeSwapStep with exactIn)."""
-    zero_for_one = sqrt_price >= target
     after_fee = amount * (PIPS_PER_ONE - fee_pips) // PIPS_PER_ONE
-    whole = _amount_in(sqrt_price, target, liquidity, zero_for_one=zero_for_one)
-    if after_fee >= whole:
-        reached, spent = target, whole
+    if sqrt_price >= target:
+        spent, reached = amount_0_up(target, sqrt_price, liquidity), target
+        if after_fee < spent:
+            reached = price_after_input(sqrt_price, liquidity, after_fee, zero_for_one=True)
+            spent = amount_0_up(reached, sqrt_price, liquidity)
+        received = amount_1_down(reached, sqrt_price, liquidity)
     else:
-        reached = price_after_input(sqrt_price, liquidity, after_fee, zero_for_one=zero_for_one)
-        # As the contract: the target may be reached by rounding alone, and then the whole range is charged.
-        spent = whole if reached == target else _amount_in(sqrt_price, reached, liquidity, zero_for_one=zero_for_one)
-    if zero_for_one:
-        received = amount_1_delta(reached, sqrt_price, liquidity, round_up=False)
-    else:
-        received = amount_0_delta(sqrt_price, reached, liquidity, round_up=False)
-    is_partial = reached != target
-    fee = amount - spent if is_partial else divide_up(spent * fee_pips, PIPS_PER_ONE - fee_pips)
+        spent, reached = amount_1_up(sqrt_price, target, liquidity), target
+        if after_fee < spent:
+            reached = price_after_input(sqrt_price, liquidity, after_fee, zero_for_one=False)
+            spent = amount_1_up(sqrt_price, reached, liquidity)
+        received = amount_0_down(sqrt_price, reached, liquidity)
+    # What stops inside its range gives the pool the rest of the input as fee.
+    fee = divide_up(spent * fee_pips, PIPS_PER_ONE - fee_pips) if reached == target else amount - spent
     return SwapStep(reached, spent, received, fee)
-
-
-def _amount_in(sqrt_price: int, target: int, liquidity: int, *, zero_for_one: bool) -> int:
-    if zero_for_one:
-        return amount_0_delta(target, sqrt_price, liquidity, round_up=True)
-    return amount_1_delta(sqrt_price, target, liquidity, round_up=True)

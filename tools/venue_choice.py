@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tools.water_filling import Filling, Segment, fill
+from tools.water_filling import Filling, Ranges, fill
 
 UNSOLD_PENALTY: Final = 1e9
 """What a base unit without liquidity costs, in multiples of the best price: no gas saved is worth it."""
 
 
-def choose_venues(venues: Sequence[Sequence[Segment]], amount: float, costs: Sequence[float]) -> Filling:
+def choose_venues(venues: Sequence[Ranges], amount: float, costs: Sequence[float]) -> Filling:
     """The filling whose output after the costs of the venues it uses is the largest; `costs[i]` > 0 in output units.
 
     At least one venue is used however much it costs. `unsold` is above 0 only when all venues together are too small.
@@ -28,16 +28,17 @@ def choose_venues(venues: Sequence[Sequence[Segment]], amount: float, costs: Seq
     return search.best
 
 
-def best_price(venues: Sequence[Sequence[Segment]]) -> float:
+def best_price(venues: Sequence[Ranges]) -> float:
     """Of the first base unit at the best venue, in base units out per base unit in; 0 without liquidity."""
-    return max((segments[0].start ** -2 for segments in venues if segments), default=0.0)
+    first = [segment.start for ranges in venues if (segment := ranges.at(0)) is not None]
+    return min(first) ** -2 if first else 0.0
 
 
 @dataclass(slots=True)
 class _Search:
     """Depth first; the first descent is greedy, so that its result bounds all others early."""
 
-    venues: Sequence[Sequence[Segment]]
+    venues: Sequence[Ranges]
     amount: float
     costs: Sequence[float]
     best: Filling

@@ -1,16 +1,17 @@
 """Splits an amount over concave venues so that every venue in use ends at the same marginal price.
 
 In the level s = 1 / sqrt(marginal price) the input of every constant-product range is a straight line, so that the
-common level follows from one sweep over sorted range ends: no iteration, no tolerance.
+common level follows from one sweep over the ends of ranges: no iteration, no tolerance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heapify, heappop, heapreplace
 from typing import Final, NamedTuple
 
-ROUNDING: Final = 1e-13
-"""Share of the amount by which a sweep may miss it before the level is corrected."""
+INFINITY: Final = float("inf")
+"""The level at which a base unit is worth nothing."""
 
 
 class Segment(NamedTuple):
@@ -20,80 +21,89 @@ class Segment(NamedTuple):
     stop: float
     slope: float
 
-    @property
-    def room(self) -> float:
-        """What it takes at most, in base units."""
-        return self.slope * (self.stop - self.start)
+    def taken(self, level: float) -> float:
+        """What it takes up to a level within it, in base units."""
+        return self.slope * (level - self.start)
+
+    def paid(self, level: float) -> float:
+        """What it pays for that."""
+        return self.slope * (level - self.start) / (level * self.start)
+
+
+class Ranges:
+    """Segments of one venue by rising level, each found when the water first comes near it."""
+
+    def __init__(self, segments: Iterable[Segment]) -> None:
+        self._rest: Iterator[Segment] = iter(segments)
+        self._found: list[Segment] = []
+
+    def at(self, position: int) -> Segment | None:
+        """None behind the last one."""
+        while len(self._found) <= position:
+            segment = next(self._rest, None)
+            if segment is None:
+                return None
+            self._found.append(segment)
+        return self._found[position]
 
 
 class Filling(NamedTuple):
-    """Where the water stands, and what each venue takes and pays there, in base units. `unsold` found no liquidity."""
+    """What each venue takes and pays, in base units; `unsold` found no liquidity."""
 
     price: float
-    """Common marginal price, fee included: base units out per base unit in."""
+    """Common marginal price, fee included: base units out per base unit in; 0 without liquidity."""
     amounts_in: list[float]
     amounts_out: list[float]
+    full: list[bool]
+    """Venues that can take no more."""
     unsold: float
 
 
-def fill(venues: Sequence[Sequence[Segment]], amount: float, chosen: Collection[int]) -> Filling:
+def fill(venues: Sequence[Ranges], amount: float, chosen: Iterable[int]) -> Filling:
     """The split of `amount` base units (above 0) over the chosen venues that pays the most.
 
-    `venues[i]` are the segments of venue i by rising level, each starting where or after the one before stops; the
-    result has one entry per venue, 0 for those not chosen. Every unit goes to the best marginal price that is left
-    (Boyd and Vandenberghe, Convex Optimization, example 5.2), which is optimal because every output is concave.
-    Without enough segments all are full and the rest is `unsold`; without any the price is 0.
+    Every unit goes to the best marginal price that is left (Boyd and Vandenberghe, Convex Optimization, example 5.2),
+    which is optimal because every output is concave. The result has one entry per venue, 0 for those not chosen. When
+    all are full the rest is `unsold`.
     """
-    segments = [segment for venue in chosen for segment in venues[venue]]
-    if not segments:
-        nothing = [0.0] * len(venues)
-        return Filling(0.0, nothing, list(nothing), amount)
-    level, unsold = _sweep(segments, amount)
-    amounts_in, amounts_out = [0.0] * len(venues), [0.0] * len(venues)
-    for venue in chosen:
-        amounts_in[venue], amounts_out[venue] = _exchange(venues[venue], level)
-    return Filling(level**-2, amounts_in, amounts_out, unsold)
-
-
-def _sweep(segments: Sequence[Segment], amount: float) -> tuple[float, float]:
-    """The level at which the segments take `amount`, and what they cannot take at all."""
-    ends = [(segment.start, segment.slope) for segment in segments]
-    ends += [(segment.stop, -segment.slope) for segment in segments]
-    ends.sort()
-    level, slope, missing = ends[0][0], 0.0, amount
-    for end, turn in ends:
+    taken, paid, full = [0.0] * len(venues), [0.0] * len(venues), [True] * len(venues)
+    positions = [0] * len(venues)
+    open_segments: dict[int, Segment] = {}
+    ends = [(segment.start, venue) for venue in chosen if (segment := venues[venue].at(0)) is not None]
+    heapify(ends)
+    level, slope, missing = ends[0][0] if ends else INFINITY, 0.0, amount
+    while ends:
+        end, venue = ends[0]  # where the next segment opens or closes
         more = slope * (end - level)
         if more >= missing:
-            reached = level + missing / slope
-            return _corrected(segments, amount, reached, low=level, high=end), 0.0
+            level += missing / slope
+            missing = 0.0
+            break
         missing -= more
         level = end
-        slope += turn
-    return level, max(amount - sum(segment.room for segment in segments), 0.0)
+        closed = open_segments.pop(venue, None)
+        if closed is not None:
+            taken[venue] += closed.taken(end)
+            paid[venue] += closed.paid(end)
+            positions[venue] += 1
+        _follow(venues[venue].at(positions[venue]), level, venue, open_segments, ends)
+        slope = sum([segment.slope for segment in open_segments.values()])
+    for venue, segment in open_segments.items():
+        taken[venue] += segment.taken(level)
+        paid[venue] += segment.paid(level)
+    for _, venue in ends:
+        full[venue] = False
+    return Filling(level**-2, taken, paid, full, missing)
 
 
-def _corrected(segments: Iterable[Segment], amount: float, level: float, *, low: float, high: float) -> float:
-    """The level without the rounding of a slope that was added to and taken from at every end before."""
-    taken = slope = 0.0
-    for start, stop, rise in segments:
-        if start < level:
-            taken += rise * ((stop if stop < level else level) - start)
-            if start <= low and stop >= high:
-                slope += rise
-    missing = amount - taken
-    if abs(missing) <= ROUNDING * amount or not slope:
-        return level
-    return min(max(level + missing / slope, low), high)
-
-
-def _exchange(segments: Iterable[Segment], level: float) -> tuple[float, float]:
-    """What one venue takes and pays up to a level."""
-    taken = paid = 0.0
-    for start, stop, slope in segments:
-        if start >= level:
-            break
-        reached = stop if stop < level else level
-        part = slope * (reached - start)
-        taken += part
-        paid += part / (reached * start)
-    return taken, paid
+def _follow(
+    segment: Segment | None, level: float, venue: int, open_segments: dict[int, Segment], ends: list[tuple[float, int]]
+) -> None:
+    """Replace the first end by the venue's next one: the segment's stop once it is open, its start before."""
+    if segment is None:
+        heappop(ends)
+    elif segment.start > level:
+        heapreplace(ends, (segment.start, venue))
+    else:
+        open_segments[venue] = segment
+        heapreplace(ends, (segment.stop, venue))
