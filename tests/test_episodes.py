@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from domain.risk_facts import TokenRole
-from tests.repository import ROOT
+from tests.market_data import need_table
 from tools.episodes import EPISODES, Episode
 
-DATA = Path(os.environ.get("AUTOFI_DATA", ROOT.parent / "shared" / "data"))
 NEAREST = 0.00051
 """Shares are kept to three places."""
 BY_NAME = {episode.name: episode for episode in EPISODES}
@@ -29,14 +28,12 @@ STABLES = {
 STETH_EPISODES = ["ust-2022-05", "steth-2022-06", "ftx-2022-11"]
 MAJORS = {"BTC", "ETH"}
 
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the market data set is absent")
-
 
 @cache
 def table(name: str):
-    pandas = pytest.importorskip("pandas")
+    path = need_table(Path(name) / f"{name}.parquet")
     pytest.importorskip("pyarrow", reason="Parquet files need pyarrow")
-    return pandas.read_parquet(DATA / name / f"{name}.parquet")
+    return pd.read_parquet(path)
 
 
 def series(name: str, column: str, **where: str):
