@@ -18,17 +18,21 @@ def main() -> None:
     # Imported only now: numerical libraries read their number of threads when they are loaded.
     from bench.decision import decision_figures
     from bench.figures import write_figures
+    from bench.forecast import forecast_figures
     from bench.guards import guard_figures
     from bench.optimizer import optimizer_figures
     from bench.overhead import overhead_figures
     from bench.processes import process_figures
+    from bench.routing import routing_figures
 
     with tempfile.TemporaryDirectory(prefix="autofi-bench-") as folder:
         figures = [
             *decision_figures(Path(folder) / "decision"),
             *overhead_figures(),
             *guard_figures(),
+            *forecast_figures(),
             *optimizer_figures(),
+            *routing_figures(),
             *process_figures(Path(folder) / "demo"),
         ]
     write_figures(TARGET, figures)
