@@ -215,6 +215,21 @@ def test_negative_gas_and_one_token_twice_are_refused() -> None:
         split_swap([pair("a", MILLION, 10**20)], token_in="usdc", token_out="usdc", amount_in=1)
 
 
+@pytest.mark.parametrize("token_in", ["usdc", "weth"])
+@pytest.mark.parametrize("spacing_known", [1, 60])
+def test_a_swap_through_every_tick_there_is_is_infeasible(token_in: str, spacing_known: int) -> None:
+    """With spacing 1 all ticks are known, so that the walk ends at the ends of TickMath; else before them."""
+    fee_pips = {1: 100, 60: 3_000}[spacing_known]
+    narrow = tick_pool("narrow", fee_pips=fee_pips, depth_usd=40e6, seed=3)
+
+    with pytest.raises(Infeasible, match=r"venue narrow cannot take 1[0]* base units: the swap leaves its known ticks"):
+        pool_output(narrow, token_in, 10**37)
+
+
+def test_nothing_sold_pays_nothing() -> None:
+    assert [pool_output(pool, "usdc", 0) for pool in four_pools()] == [0, 0, 0, 0]
+
+
 def test_a_full_pair_takes_no_more() -> None:
     with pytest.raises(Infeasible, match="its reserve 1000 is at most"):
         pair_pool_output(pair("a", 1_000, 1_000), 2**112, zero_for_one=True)

@@ -25,20 +25,23 @@ def tick_pool_output(pool: TickPool, amount_in: int, *, zero_for_one: bool) -> i
     """
     price, liquidity, fee_pips = pool.sqrt_price_x96, pool.liquidity, pool.fee_pips
     remaining, paid = amount_in, 0
-    stops = _stops_down(pool) if zero_for_one else _stops_up(pool)
-    while remaining:
-        tick, added = next(stops)
+    for tick, added in _stops_down(pool) if zero_for_one else _stops_up(pool):
+        if not remaining:
+            return paid
         target = sqrt_ratio_at_tick(tick)
         step = swap_step(price, target, liquidity=liquidity, amount=remaining, fee_pips=fee_pips)
         price = step.sqrt_price_x96
-        if not pool.lowest_tick <= tick <= pool.highest_tick:
-            _check_known(pool, price, amount_in=amount_in)
+        if not (pool.lowest_tick <= tick <= pool.highest_tick or _is_known(pool, price)):
+            break
         remaining -= step.amount_in + step.fee
         paid += step.amount_out
         if price != target:
-            break  # what is left of the input is the fee
+            return paid  # what was left of the input is the fee
         liquidity += added
-    return paid
+    raise Infeasible(
+        f"venue {pool.venue} cannot take {amount_in} base units: the swap leaves its known ticks "
+        f"{pool.lowest_tick}..{pool.highest_tick}"
+    )
 
 
 def tick_pool_segments(pool: TickPool, *, zero_for_one: bool) -> Iterator[Segment]:
@@ -106,9 +109,5 @@ def _ranges_up(pool: TickPool) -> Iterator[tuple[int, int]]:
     yield pool.highest_tick, liquidity
 
 
-def _check_known(pool: TickPool, reached: int, *, amount_in: int) -> None:
-    if not sqrt_ratio_at_tick(pool.lowest_tick) <= reached <= sqrt_ratio_at_tick(pool.highest_tick):
-        raise Infeasible(
-            f"venue {pool.venue} cannot take {amount_in} base units: the swap leaves its known ticks "
-            f"{pool.lowest_tick}..{pool.highest_tick}"
-        )
+def _is_known(pool: TickPool, price: int) -> bool:
+    return sqrt_ratio_at_tick(pool.lowest_tick) <= price <= sqrt_ratio_at_tick(pool.highest_tick)
