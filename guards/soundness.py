@@ -19,13 +19,14 @@ CONTEXT: Final = 24
 def read_again(evidence: Evidence) -> Evidence:
     """A value that owes nothing to the object: no cached lookup, subclass or unvalidated field survives the text.
 
-    Raises InvariantBroken naming what cannot be written, the first field that does not parse, or the first text that
-    reads back differently.
+    Raises InvariantBroken naming what cannot be written, the first field that does not parse, the first text that
+    reads back differently, or a holding that the catalog does not list.
     """
     text = _written(evidence)
     again = _parsed(text)
     if (back := _written(again)) != text:
         raise InvariantBroken(f"text reads back differently: {_first_difference(text, back)}")
+    _require_listed(again)
     return again
 
 
@@ -41,16 +42,27 @@ def _parsed(text: bytes) -> Evidence:
     try:
         return Evidence.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        first = error.errors()[0]
         field = ".".join(str(part) for part in ("evidence", *first["loc"]))
         raise InvariantBroken(f"{field}: {first['msg']}") from error
 
 
+def _require_listed(evidence: Evidence) -> None:
+    """Of a line that the catalog does not list nobody can say what it is; raises InvariantBroken naming the first."""
+    tokens = {token.id for token in evidence.catalog.tokens}
+    strategies = {strategy.id for strategy in evidence.catalog.strategies}
+    for name, book in (("before", evidence.before), ("after", evidence.after)):
+        unlisted = {balance.token for balance in book.cash} - tokens
+        unlisted |= {position.strategy for position in book.positions} - strategies
+        if unlisted:
+            raise InvariantBroken(f"evidence.{name}: {min(unlisted)} is held and not in the catalog")
+
+
 def _first_difference(text: bytes, back: bytes) -> str:
     """There is one: no object's text is the beginning of another's."""
-    differing = next(i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b)
-    start = max(differing - CONTEXT, 0)
-    before, after = (part[start : start + 2 * CONTEXT].decode(errors="replace") for part in (text, back))
+    place = next(i for i in range(len(text)) if text[i] != back[i])
+    around = (part[:place][-CONTEXT:] + part[place : place + CONTEXT] for part in (text, back))
+    before, after = (part.decode(errors="replace") for part in around)
     return f"{before} became {after}"
 
 

@@ -154,6 +154,16 @@ def test_an_approval_ends_with_its_plan():
     assert all(evidence.approval.expires_at == evidence.plan.expires_at for evidence in moved.values())
 
 
+def test_an_answer_that_would_outlive_its_shortened_plan_ends_with_it():
+    evidence = make_evidence()
+    almost_to_the_end = make_approval(evidence.plan, expires_at=evidence.plan.expires_at - timedelta(seconds=1))
+    shorter = with_limits(BASE, {"approval.expiry_seconds": 1_500})
+
+    moved = under_policy(evidence.model_copy(update={"approval": almost_to_the_end}), shorter)
+
+    assert moved.approval.expires_at == moved.plan.expires_at == NOW + timedelta(minutes=5)
+
+
 def test_an_answer_that_ended_before_its_plan_gains_no_time():
     evidence = make_evidence()
     consent = make_approval(evidence.plan, expires_at=NOW + timedelta(minutes=5))
@@ -169,7 +179,11 @@ def test_an_answer_that_ended_before_its_plan_gains_no_time():
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("risk.horizon_days", 10, "tails were measured for horizon_days 1 and not 10"),
+        (
+            "risk.horizon_days",
+            10,
+            "its tails were measured for horizon_days 1 and not 10: VaR and CVaR are unknown, which denies",
+        ),
         ("stress.utilization_days", 30, "for utilization_days 7 and not 30"),
         ("economics.horizon_days", 90, "gain was measured for horizon_days 30 and not 90"),
     ],

@@ -36,6 +36,7 @@ SUITE: Final = (
     "tests/test_alternatives.py",
     "tests/test_what_if.py",
     "tests/test_breakers.py",
+    "tests/test_last_look.py",
 )
 LEFT_OUT: Final = {"tests/test_guards_properties.py", "tests/test_guards_bench.py"}
 """Drawn examples kill by luck and take two thirds of the time: a fault deserves a test that names it."""
