@@ -125,11 +125,12 @@ def without_secrets(url: str) -> str:
 def load_policy(path: Path) -> Policy:
     """Limits from TOML that contradict neither their types nor each other. Raises ConfigurationInvalid."""
     from app.toml_file import read_toml
-    from app.toml_refusal import parse_toml, require_consistent
+    from app.toml_refusal import parse_toml, require_consistent, require_numbers
     from domain.policy import Policy
 
     file = read_toml(path, what="policy")
     policy = parse_toml(file, Policy)
+    require_numbers(file, policy)
     require_consistent(file, policy)
     return policy
 

@@ -38,6 +38,12 @@ class TomlFile:
         return f"{self.what} {self.path}{line}"
 
 
+def _number(text: str) -> Decimal:
+    """Exact. Minus zero is zero, as among whole numbers, and reads so in every message."""
+    number = Decimal(text)
+    return number if number else number.copy_abs()
+
+
 def _lines(text: str) -> Iterator[tuple[Location, int]]:
     table: Location = ()
     seen: Counter[str] = Counter()
@@ -61,7 +67,7 @@ def read_toml(path: Path, *, what: str) -> TomlFile:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ConfigurationInvalid(f"{what} {path}: {path.stat().st_size} bytes, limit {MAX_CONFIG_BYTES}")
         text = path.read_text(encoding="utf-8")
-        return TomlFile(what, path, text, tomllib.loads(text, parse_float=Decimal))
+        return TomlFile(what, path, text, tomllib.loads(text, parse_float=_number))
     except FileNotFoundError:
         raise ConfigurationInvalid(f"{what} {path}: no such file; set AUTOFI_{what.upper()} to one") from None
     except (OSError, UnicodeDecodeError) as error:

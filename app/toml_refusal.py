@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from domain.errors import ConfigurationInvalid
+from domain.policy_change import limits_of
 from domain.policy_rules import contradictions
 
 if TYPE_CHECKING:
@@ -53,6 +54,16 @@ def require_consistent(file: TomlFile, policy: Policy) -> None:
         raise ConfigurationInvalid(f"{file.where(found.key.split('.'))}: {refusal}; {found.reason}")
 
 
+def require_numbers(file: TomlFile, policy: Policy) -> None:
+    """Raises ConfigurationInvalid about the first limit written as text: only the word `unlimited` is one."""
+    for key, limit in limits_of(policy).items():
+        location = key.split(".")
+        written = file.values[location[0]] if len(location) == 1 else file.values[location[0]][location[1]]
+        if isinstance(limit, Decimal) and isinstance(written, str):
+            refusal = refusal_of(key, f'"{written}"', allowed_at(location, type(policy)))
+            raise ConfigurationInvalid(f"{file.where(location)}: {refusal}; write it without quotes")
+
+
 def require_unique(file: TomlFile) -> None:
     """Raises ConfigurationInvalid about an entry listed twice: its limits would count each of them by itself."""
     for group, keys in UNIQUE:
@@ -87,6 +98,9 @@ def _sentence(file: TomlFile, problem: ErrorDetails, model: type[BaseModel]) -> 
     location = [str(part) for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]
     key, where = ".".join(location), file.where(location)
     if problem["type"] == "extra_forbidden":
+        home = _home_of(location, file, model)
+        if home is not None:
+            return f"{where}: key {key!r} belongs to section [{home}], whose header is missing above it"
         return f"{where}: unknown key {key!r}{_suggestion(location, model)}"
     allowed = allowed_at(location, model)
     if problem["type"] == "missing":
@@ -94,6 +108,12 @@ def _sentence(file: TomlFile, problem: ErrorDetails, model: type[BaseModel]) -> 
     if not location:
         return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
     return f"{where}: {refusal_of(key, problem['input'], allowed)}"
+
+
+def _home_of(location: list[str], file: TomlFile, model: type[BaseModel]) -> str | None:
+    """The section that the file has no header of and that knows the key; its keys stand in the section before it."""
+    missing = (name for name in model.model_fields if name not in file.values)
+    return next((name for name in missing if location[-1] in _fields_at([name], model)), None)
 
 
 def refusal_of(key: str, value: object, allowed: str) -> str:

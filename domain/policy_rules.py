@@ -24,11 +24,13 @@ class Contradiction(NamedTuple):
 
 
 class Ceiling(NamedTuple):
-    """`child` is a part of `parent`. Only numbers are compared: a child that is `unlimited` leaves it to its parent."""
+    """`child` is a part of `parent`. `unlimited` is above every number."""
 
     child: str
     parent: str
     reason: str
+    allows_the_word: bool = False
+    """Whether `unlimited` under a number says something of its own: ask nobody, keep no reserve."""
 
 
 class Bounds(NamedTuple):
@@ -56,7 +58,12 @@ CEILINGS: Final = (
     Ceiling("exposure.max_strategy_share", "exposure.max_protocol_share", _HELD),
     Ceiling("exposure.max_protocol_share", "exposure.max_chain_share", _HELD),
     Ceiling("exposure.max_token_share", "exposure.max_issuer_share", _HELD),
-    Ceiling("exposure.min_reserve_share", "exposure.max_issuer_share", "the reserve token counts for its issuer"),
+    Ceiling(
+        "exposure.min_reserve_share",
+        "exposure.max_issuer_share",
+        "the reserve token counts for its issuer",
+        allows_the_word=True,
+    ),
     Ceiling("risk.max_var_95_share", "risk.max_var_99_share", _TAIL),
     Ceiling("risk.max_cvar_95_share", "risk.max_cvar_99_share", _TAIL),
     Ceiling("risk.max_var_95_share", "risk.max_cvar_95_share", "CVaR is the mean of what lies beyond VaR"),
@@ -82,6 +89,7 @@ CEILINGS: Final = (
         "approval.min_value_without_approval_usd",
         "budgets.max_transaction_value_usd",
         'nobody would ever be asked; write "unlimited" if that is meant',
+        allows_the_word=True,
     ),
     Ceiling(
         "freshness.max_stable_deviation_bps",
@@ -109,9 +117,10 @@ def contradictions(policy: Policy) -> tuple[Contradiction, ...]:
 
 
 def _above_parents(limits: dict[str, LimitValue]) -> Iterator[Contradiction]:
-    for child, parent, reason in CEILINGS:
+    for child, parent, reason, allows_the_word in CEILINGS:
         value, ceiling = _number(limits[child]), _number(limits[parent])
-        if value is not None and ceiling is not None and value > ceiling:
+        is_meant = value is None and allows_the_word
+        if ceiling is not None and not is_meant and (value is None or value > ceiling):
             allowed = f"at most {limit_text(limits[parent])}, which is {parent}"
             yield Contradiction(child, limit_text(limits[child]), allowed, reason)
 

@@ -48,9 +48,9 @@ def test_policy_and_strategies_that_ship_are_valid() -> None:
 
 def test_word_unlimited_is_a_limit_where_the_policy_allows_it(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
-    file.write_text(changed(POLICY, "max_strategy_share =", 'max_strategy_share = "unlimited"'))
+    file.write_text(changed(POLICY, "max_factor_share =", 'max_factor_share = "unlimited"'))
 
-    assert load_policy(file).exposure.max_strategy_share == "unlimited"
+    assert load_policy(file).exposure.max_factor_share == "unlimited"
 
 
 SHARE = 'a number, at least 0 and at most 1, or "unlimited" (a fraction: 0.35 is 35 %)'

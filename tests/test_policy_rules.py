@@ -13,7 +13,10 @@ from tests.builders_evidence import make_limits
 from tests.policy_samples import with_limits
 
 DEMO = make_policy()
-WORDS_ALLOWED = [rule for rule in CEILINGS if not isinstance(limits_of(DEMO)[rule.child], int)]
+WORDS_REFUSED = [
+    rule for rule in CEILINGS if not (rule.allows_the_word or isinstance(limits_of(DEMO)[rule.child], int))
+]
+UNDER_WORDS = [rule for rule in WORDS_REFUSED if not isinstance(limits_of(DEMO)[rule.parent], int)]
 STEP = {"share": Decimal("0.01"), "usd": Decimal(1), "bps": 1, "days": Decimal(1)}
 
 
@@ -43,9 +46,26 @@ def test_a_limit_may_equal_its_parents_and_not_exceed_it(rule):
     }
 
 
-@pytest.mark.parametrize("rule", WORDS_ALLOWED, ids=lambda rule: rule.child)
-def test_the_word_unlimited_leaves_a_limit_to_its_parent(rule):
-    assert rule.child not in keys_named(with_limits(DEMO, {rule.child: "unlimited"}))
+@pytest.mark.parametrize("rule", WORDS_REFUSED, ids=lambda rule: rule.child + " under " + rule.parent)
+def test_the_word_unlimited_is_above_any_number(rule):
+    broken = contradictions(with_limits(DEMO, {rule.child: "unlimited"}))
+
+    allowed = f"at most {limits_of(DEMO)[rule.parent]}, which is {rule.parent}"
+    assert (rule.child, "unlimited", allowed) in {(found.key, found.value, found.allowed) for found in broken}
+
+
+@pytest.mark.parametrize("rule", UNDER_WORDS, ids=lambda rule: rule.child + " under " + rule.parent)
+def test_the_word_unlimited_may_stand_under_itself(rule):
+    both = with_limits(DEMO, {rule.child: "unlimited", rule.parent: "unlimited"})
+
+    assert (rule.child, rule.parent) not in {
+        (found.key, found.allowed.rpartition(" ")[2]) for found in contradictions(both)
+    }
+
+
+@pytest.mark.parametrize("key", ["approval.min_value_without_approval_usd", "exposure.min_reserve_share"])
+def test_asking_nobody_and_keeping_no_reserve_can_be_meant(key):
+    assert key not in keys_named(with_limits(DEMO, {key: "unlimited"}))
 
 
 @pytest.mark.parametrize("rule", BOUNDS, ids=lambda rule: f"{rule.key} {rule.low} {rule.high}")
