@@ -13,6 +13,7 @@ from typing import Final
 from pydantic import Field, JsonValue
 
 from domain.errors import ApprovalRefused
+from domain.people import is_same_person, person_key
 from domain.policy import Policy
 from domain.policy_change import Change, compare, meet
 from domain.units import Digest, UtcDatetime, Value
@@ -167,7 +168,7 @@ def approve(standing: PolicyStanding, digest: str, *, by: str, at: datetime) -> 
     proposal, in_force = _answerable(standing, digest, by=by, at=at)
     if proposal.approved_by is not None:
         raise ApprovalRefused(f"already_answered: policy {proposal.digest} was approved by {proposal.approved_by}")
-    if in_force.changes.requires_four_eyes and _same_person(by, proposal.proposed_by):
+    if in_force.changes.requires_four_eyes and is_same_person(by, proposal.proposed_by):
         raise ApprovalRefused(
             f"four_eyes: policy {proposal.digest} was proposed by {proposal.proposed_by}, who approves it; "
             "another person must answer: --as NAME"
@@ -194,13 +195,9 @@ def _answerable(standing: PolicyStanding, digest: str, *, by: str, at: datetime)
         raise ApprovalRefused(
             f"expired: policy {proposal.digest} waited until {proposal.expires_at.isoformat()}, it is {at.isoformat()}"
         )
-    if not by.strip():
+    if not person_key(by):
         raise ApprovalRefused(f"unnamed: policy {proposal.digest} needs the name of the person who answers")
     return proposal, standing.in_force
-
-
-def _same_person(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
 
 
 def _about(

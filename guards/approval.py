@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from domain.people import is_same_person, person_key
 from domain.verdict import Approval, ApprovalStatus
 from guards.asymmetry import is_exit
 from guards.binding import batch_digest
@@ -42,9 +43,10 @@ def _check_answer(answer: Approval, case: Case) -> Iterator[Row]:
     yield RULER.fact("approval_denied", "approval", passed=is_granted, limit="approved", observed=answer.status.value)
     is_alive, limit = now < answer.expires_at, f"before {answer.expires_at.isoformat()}"
     yield RULER.fact("approval_expired", "approval", passed=is_alive, limit=limit, observed=now.isoformat())
-    has_role = answer.role == APPROVER and bool(answer.answered_by)
+    answered_by = answer.answered_by or ""
+    has_role = answer.role == APPROVER and person_key(answered_by) != ""
     yield RULER.fact("approval_role", "approval", passed=has_role, limit=APPROVER, observed=str(answer.role))
     if case.evidence.policy.approval.requires_four_eyes:
-        is_other = answer.answered_by != answer.requested_by
+        is_other = not is_same_person(answered_by, answer.requested_by)
         limit = f"not {answer.requested_by}"
         yield RULER.fact("four_eyes", "approval", passed=is_other, limit=limit, observed=str(answer.answered_by))

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from domain.errors import ApprovalRefused, InvariantBroken
+from domain.people import is_same_person, person_key
 from domain.ports import ApprovalStore
 from domain.verdict import Approval, ApprovalStatus
 from memory.database import Database
@@ -76,19 +77,15 @@ class SqlApprovalStore(ApprovalStore):
         _require_in_time(known, at)
         if role != APPROVER:
             raise ApprovalRefused(f"wrong_role: approval {digest} needs role {APPROVER}, got {role!r}")
-        if not answered_by.strip():
+        if not person_key(answered_by):
             raise ApprovalRefused(f"unnamed: approval {digest} needs the name of the person who answers")
 
     def _require_four_eyes_of(self, known: Approval, *, answered_by: str) -> None:
-        if self._requires_four_eyes() and _same_person(answered_by, known.requested_by):
+        if self._requires_four_eyes() and is_same_person(answered_by, known.requested_by):
             raise ApprovalRefused(
                 f"four_eyes: approval {known.batch_digest} was requested by {known.requested_by}, who approves it; "
                 "another person must answer: --as NAME"
             )
-
-
-def _same_person(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
 
 
 def _require(connection: Connection, batch_digest: str) -> Approval:

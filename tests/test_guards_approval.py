@@ -68,7 +68,11 @@ def test_an_answer_for_this_digest_passes():
         ({"role": "operator"}, "approval_role"),
         ({"role": None}, "approval_role"),
         ({"answered_by": None}, "approval_role"),
+        ({"answered_by": ""}, "approval_role"),
+        ({"answered_by": " \u200b"}, "approval_role"),
         ({"answered_by": "scheduler"}, "four_eyes"),
+        ({"answered_by": " SCHEDULER "}, "four_eyes"),
+        ({"answered_by": "\uff53chedu\u200bler"}, "four_eyes"),
     ],
 )
 def test_an_answer_with_anything_wrong_denies(changes, code):

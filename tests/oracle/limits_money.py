@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from unicodedata import category, normalize
 
 from domain.verdict import Approval, ApprovalStatus, Economics
 from tests.oracle.actions import Action
@@ -126,6 +127,14 @@ def _judge_answer(facts: Facts, sheet: Sheet, approval: Approval) -> None:
     sheet.require("approval_denied", approval.status is not ApprovalStatus.DENIED)
     sheet.require("approval_used", approval.status is not ApprovalStatus.USED)
     sheet.require("approval_expired", facts.evidence.now < approval.expires_at)
-    sheet.require("approval_role", approval.role == "approver" and bool(approval.answered_by))
-    is_other = approval.answered_by != approval.requested_by
+    answered_by = _identity(approval.answered_by or "")
+    sheet.require("approval_role", approval.role == "approver" and answered_by != "")
+    is_other = answered_by != _identity(approval.requested_by)
     sheet.require("four_eyes", is_other or not rules.requires_four_eyes)
+
+
+def _identity(name: str) -> str:
+    """A name as names are compared: NFKC and case folded until nothing changes, no format characters, no spaces."""
+    while (folded := normalize("NFKC", name).casefold()) != name:
+        name = folded
+    return "".join(each for each in name if category(each) != "Cf").strip()

@@ -177,7 +177,11 @@ def change_approval(rng: Random, evidence: Evidence) -> Evidence:
         {"batch_digest": "0" * 64},
         {"run_id": "run-2"},
         {"role": rng.choice((None, "operator", "Approver"))},
-        {"answered_by": rng.choice((None, approval.requested_by, ""))},
+        {
+            "answered_by": rng.choice(
+                (None, approval.requested_by, f" {approval.requested_by.upper()}\u200b", "", "\u2060")
+            )
+        },
         {"expires_at": expiry},
         {"requested_at": evidence.now + timedelta(days=1)},
         {"expires_at": evidence.now + timedelta(days=999)},

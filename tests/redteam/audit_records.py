@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
+from unicodedata import category, normalize
 
 from domain.policy import Policy
 from domain.run import RunRecord, RunStatus
@@ -106,15 +107,22 @@ def _judge_approval(deal: Deal, policy: Policy, books: Books) -> Iterator[Violat
         yield Violation(Rule.APPROVAL, deal.sent.hash, "nobody was asked", "an approval of this digest")
         return
     is_theirs = record is not None and record.plan is not None and approval.batch_digest == record.plan.batch_digest()
-    is_other = approval.answered_by != approval.requested_by or not policy.approval.requires_four_eyes
+    name = _spelled(approval.answered_by or "")
+    is_other = name != _spelled(approval.requested_by) or not policy.approval.requires_four_eyes
     mined = datetime.fromtimestamp(deal.before.time, tz=UTC)
     if not (
         is_theirs
         and approval.status is ApprovalStatus.USED
         and approval.role == APPROVER
-        and approval.answered_by
+        and name
         and is_other
         and mined < approval.expires_at
     ):
         observed = f"{approval.status} by {approval.answered_by!r} as {approval.role!r}"
         yield Violation(Rule.APPROVAL, deal.sent.hash, observed, "used once, by another person with the role, in time")
+
+
+def _spelled(name: str) -> str:
+    """Without what the eye does not see: format characters, letter case, compatibility forms, outer spaces."""
+    seen = normalize("NFKC", "".join(each for each in name if category(each) != "Cf"))
+    return normalize("NFKC", seen.casefold()).strip()
