@@ -20,15 +20,20 @@ def main() -> None:
         os.environ[name] = "1"
     # Imported only now: numerical libraries read their number of threads when they are loaded.
     from bench.quality_forecast import forecast_quality
+    from bench.quality_pools import pool_table
+    from bench.quality_scores import score_quality
     from bench.quality_var import var_figures
     from domain.errors import ConfigurationInvalid
-    from tests.market_data import LENDING, PRICES
+    from tests.market_data import LENDING, POOLS, PRICES
 
     data, test = _folders()
     figures = []
     try:
         if _has(data, test, LENDING):
             figures += forecast_quality(data, test)
+            figures += score_quality(data, test)
+        if _has(data, test, POOLS):
+            pool_table(test or data)
         if _has(data, test, PRICES):
             figures += var_figures(data, test)
     except ConfigurationInvalid as refusal:

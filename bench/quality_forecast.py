@@ -35,7 +35,10 @@ class Sources(NamedTuple):
 
 def forecast_quality(data: Path, test: Path | None) -> list[Figure]:
     """Without `test` walk-forward inside `data`; with it only its rows count, and its new markets train nothing."""
-    sources = _read(data, test)
+    sources = read_sources(data, test)
+    if not sources.scored.any():
+        print(f"skipped: {test or data} has no row since {SCORED_FROM} to score")
+        return []
     walk = _walk(sources)
     rows = walk.judged & ~np.isnan(walk.target) & sources.scored[walk.samples.day, walk.samples.market]
     table = _score(walk, rows)
@@ -48,7 +51,7 @@ def forecast_quality(data: Path, test: Path | None) -> list[Figure]:
     return _figures(table.set_index("group"))
 
 
-def _read(data: Path, test: Path | None) -> Sources:
+def read_sources(data: Path, test: Path | None) -> Sources:
     print("reading", data, *(["and", test] if test else []), flush=True)
     history = with_context(read_rates(data), data)
     tested = history if test is None else with_context(read_rates(test), test)
@@ -75,7 +78,7 @@ def _walk(sources: Sources) -> Walk:
 def _refits(sources: Sources) -> Sequence[int]:
     """Every quarter's first day, from some quarters before the first scored day on."""
     days = pd.DatetimeIndex(sources.panel.days)
-    first = days[sources.scored.any(axis=1)][0]
+    first = days[int(np.argmax(sources.scored.any(axis=1)))]
     quarters = pd.date_range(first - pd.DateOffset(months=3 * WARM_UP_QUARTERS), days[-1], freq="QS")
     return [int(day) for day in days.get_indexer(quarters) if day >= 0]
 
@@ -128,6 +131,7 @@ def _error(forecast: FloatArray, target: FloatArray) -> float:
 
 def _figures(table: pd.DataFrame) -> list[Figure]:
     """Groups that the scored folder does not have are left out."""
+    rows = table.to_dict(orient="index")
     unit, limit = "percentage points", "LightGBM, untuned: 1.098"
     wanted = {
         ("stable", "said"): Figure("forecast_stable_mae", 0.0, unit, 1.098, limit),
@@ -136,7 +140,5 @@ def _figures(table: pd.DataFrame) -> list[Figure]:
         ("all", "coverage"): Figure("forecast_interval_80_coverage", 0.0, "share", "0.78-0.82", "all groups together"),
     }
     return [
-        figure._replace(value=float(table.loc[group, column]))
-        for (group, column), figure in wanted.items()
-        if group in table.index
+        figure._replace(value=float(rows[group][column])) for (group, column), figure in wanted.items() if group in rows
     ]
