@@ -34,6 +34,7 @@ UNKNOWN_FACTORS: Final = frozenset({Factor.SHARE_PRICE})
 class Market(NamedTuple):
     """Daily columns of one market; prices are NaN where nobody recorded them."""
 
+    name: str
     days: pd.DatetimeIndex
     utilization: FloatArray
     deposits_usd: FloatArray
@@ -47,7 +48,7 @@ def score_quality(data: Path, test: Path | None) -> list[Figure]:
     Beside utilization alone and peg distance alone, ranked the same way and with as many alarms.
     """
     facts = load_risk_facts(CONFIG_DIRECTORY / PROTOCOL_SCORES_FILE)
-    rows = np.array([row for market in _markets(data, test) for row in _calm_days(market, facts)]).reshape(-1, 4)
+    rows = np.array([row for market in read_markets(data, test) for row in _calm_days(market, facts)]).reshape(-1, 4)
     score, utilization, distance, trouble = rows.T
     if not 0.0 < trouble.sum() < trouble.size:
         return []  # nothing to rank: trouble never came, or always
@@ -75,10 +76,10 @@ def _calm_days(market: Market, facts: RiskFacts) -> Iterator[tuple[float, float,
             continue
         trouble = (market.utilization[ahead] >= CLOSED).any() or (market.price[ahead] < LOST_PEG).any()
         distance = 0.0 if np.isnan(price) else abs(price - 1.0)
-        yield _score(market, day, facts), used, distance, float(trouble)
+        yield score_day(market, day, facts), used, distance, float(trouble)
 
 
-def _score(market: Market, day: int, facts: RiskFacts) -> float:
+def score_day(market: Market, day: int, facts: RiskFacts) -> float:
     """The lower of market and liquidity part; full where neither is known well enough to speak."""
     used, price = float(market.utilization[day]), float(market.price[day])
     readings = ProtocolReadings(
@@ -96,15 +97,16 @@ def _score(market: Market, day: int, facts: RiskFacts) -> float:
     return min((score for score in known if score is not None), default=100.0)
 
 
-def _markets(data: Path, test: Path | None) -> Iterator[Market]:
+def read_markets(data: Path, test: Path | None) -> Iterator[Market]:
     rates = _stacked(read_rates(data), None if test is None else read_rates(test))
     closes = _closes(data, test)
-    for _, rows in rates[rates["group"] == "stable"].groupby("market"):
+    for name, rows in rates[rates["group"] == "stable"].groupby("market"):
         asset = rows["asset"].iloc[0]
         daily = rows.drop_duplicates("date", keep="last").set_index("date").sort_index().asfreq("D")
         token = WRAPPED.get(asset, asset)
         price = closes[token].reindex(daily.index) if token in closes else pd.Series(np.nan, index=daily.index)
         yield Market(
+            name=str(name),
             days=pd.DatetimeIndex(daily.index),
             utilization=np.maximum(daily["utilization"].to_numpy(dtype=np.float64), 0.0),
             deposits_usd=np.maximum(daily["supplied_usd"].to_numpy(dtype=np.float64), 0.0),

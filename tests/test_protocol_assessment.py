@@ -164,8 +164,39 @@ def test_weights_of_the_file_are_what_counts() -> None:
 
     found = assess(replace(CALM, peg_deviation=0.05), RiskFacts(protocols=(FACT,), factors=weights))
 
+    assert found.reasons[1] == "-21.4 peg: its worst stable token is +5.00% off its peg"
+
+
+def test_weights_move_the_mean() -> None:
+    weights = tuple(FactorWeight(factor=f, weight=Decimal(3 if f is Factor.UTILIZATION else 1)) for f in Factor)
+
+    found = assess(replace(CALM, utilization=1.0), RiskFacts(protocols=(FACT,), factors=weights))
+
     assert found.composite.score == pytest.approx(100 * 11 / 14)
-    assert found.reasons[0].startswith("-21.4 peg: its worst stable token is +5.00% off its peg")
+
+
+@pytest.mark.parametrize(
+    ("changes", "cap"),
+    [
+        ({"peg_deviation": -0.5}, 40.0),
+        ({"peg_deviation": -0.0125}, 70.0),
+        ({"share_price_fall": 0.05}, 40.0),
+        ({"withdrawable_share": 0.0}, 40.0),
+        ({"is_stopped": True}, 40.0),
+    ],
+)
+def test_one_vital_factor_caps_the_whole_and_says_so(changes: dict[str, object], cap: float) -> None:
+    found = assess(replace(CALM, **changes))
+
+    assert found.composite.score == found.composite.upper == found.composite.lower == cap
+    assert found.reasons[0].startswith(f"at most {cap:.1f} ")
+
+
+def test_cap_holds_in_its_own_part_only() -> None:
+    found = assess(replace(CALM, peg_deviation=-0.5))
+
+    assert found.parts[FactorGroup.MARKET].score == 40.0
+    assert found.parts[FactorGroup.LIQUIDITY].score == 100.0
 
 
 share = st.none() | st.floats(0, 1)
@@ -184,7 +215,8 @@ def test_bounds_hold_the_score_and_reasons_add_up(
     assert 0.0 <= composite.lower <= composite.upper <= 100.0
     assert composite.score is None or composite.lower <= composite.score + 1e-9 <= composite.upper + 2e-9
     certain = sum(float(reason[1:].split()[0]) for reason in found.reasons if reason.startswith("-"))
-    assert certain == pytest.approx(100 - composite.upper, abs=0.6)
+    caps = [float(reason.split()[2]) for reason in found.reasons if reason.startswith("at most")]
+    assert min([100 - certain, *caps]) == pytest.approx(composite.upper, abs=0.6)
 
 
 @settings(max_examples=100, deadline=None)

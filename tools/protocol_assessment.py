@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from domain.risk_facts import GROUP_OF, Factor, FactorGroup, RiskFacts
 from tools.protocol_factors import FULL, FactorPoints, ProtocolReadings, score_factors
 
+VITAL: Final = frozenset({Factor.OPERATION, Factor.PEG, Factor.SHARE_PRICE, Factor.WITHDRAWABLE})
+"""What is lost here is lost now, however good everything else is."""
+VITAL_CAP: Final = 40.0
+"""The most that a whole scores with one of them at 0; below every sensible minimum."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartScore:
-    """Weighted mean of the factors, 0 to 100. Unknown factors count as 0 for `lower` and as 100 for `upper`.
+    """Weighted mean of the factors, 0 to 100, capped by vital ones. Unknown is 0 for `lower` and 100 for `upper`.
 
     `score` is the mean of the known ones, and None where less than the required share of the weight is known.
     """
@@ -33,7 +39,7 @@ class ProtocolAssessment:
     parts: Mapping[FactorGroup, PartScore]
     factors: tuple[FactorPoints, ...]
     reasons: tuple[str, ...]
-    """Every factor that applies, the most expensive first: what it costs of the 100 points, and why."""
+    """First the caps, then every factor that applies, the dearest first: what it costs of 100 points, and why."""
 
 
 def assess_protocols(readings: Sequence[ProtocolReadings], facts: RiskFacts) -> tuple[ProtocolAssessment, ...]:
@@ -67,17 +73,24 @@ def _combine(factors: Sequence[FactorPoints], weights: Mapping[Factor, float], e
     weight = sum(share for _, share in known)
     if total <= 0 or weight <= 0:
         return PartScore(None, 0.0, FULL, 0.0)
-    points = sum(points * share for points, share in known)
+    points, cap = sum(points * share for points, share in known), min(map(_cap, factors))
     return PartScore(
-        score=points / weight if weight >= enough * total else None,
-        lower=points / total,
-        upper=(points + FULL * (total - weight)) / total,
+        score=min(points / weight, cap) if weight >= enough * total else None,
+        lower=min(points / total, cap),
+        upper=min((points + FULL * (total - weight)) / total, cap),
         known_share=weight / total,
     )
 
 
+def _cap(entry: FactorPoints) -> float:
+    """What the whole may score at most: a mean alone would let twelve good factors hide one lost peg."""
+    if entry.factor not in VITAL or entry.points is None:
+        return FULL
+    return VITAL_CAP + (FULL - VITAL_CAP) * entry.points / FULL
+
+
 def _reasons(factors: Mapping[Factor, FactorPoints], weights: Mapping[Factor, float]) -> tuple[str, ...]:
-    """Costs are shares of the composite as if everything were known, so that they add up to 100 less its bounds."""
+    """Costs are shares of the composite as if everything were known: they add up to 100 less its bounds before caps."""
     total = sum(weights.values())
     costs = {
         factor: weights[factor] / total * (FULL - (entry.points or 0.0))
@@ -85,7 +98,9 @@ def _reasons(factors: Mapping[Factor, FactorPoints], weights: Mapping[Factor, fl
         if entry.applies and total > 0
     }
     ordered = sorted(costs, key=lambda factor: (-costs[factor], factor))
-    return tuple(_reason(factors[factor], costs[factor]) for factor in ordered)
+    capped = sorted((entry for entry in factors.values() if _cap(entry) < FULL), key=_cap)
+    caps = (f"at most {_cap(entry):.1f} {entry.factor}: {entry.reason}" for entry in capped)
+    return (*caps, *(_reason(factors[factor], costs[factor]) for factor in ordered))
 
 
 def _reason(entry: FactorPoints, cost: float) -> str:
