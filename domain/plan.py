@@ -63,6 +63,8 @@ class Candidate(Value):
     """None when the gain never pays the cost."""
     binding: tuple[str, ...] = ()
     """Names of the constraints that bind, largest shadow price first."""
+    shadow_prices: tuple[Ratio, ...] = ()
+    """Of `binding` in its order: gain over the horizon per unit of the limit, as shares of net asset value."""
     certificate: Certificate | None = None
     """Of the optimization that chose the weights; None where none was run."""
 

@@ -1,12 +1,49 @@
-"""Small markets for the optimizers' tests: returns from fixed seeds, limits, and tail programs with every feature."""
+"""Small markets for the optimizers' tests: returns from fixed seeds, limits, allocations, tail programs."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from tools.allocation_lines import AllocationProblem, Cap, CashLine, StrategyLine
 from tools.history import FloatArray
+from tools.rate_impact import EarningCurve
 from tools.tail_program import TailProgram
 from tools.trading_limits import TradingLimits
+
+HORIZON_DAYS = 73  # a fifth of a year
+LINEAR = np.array([0.0, 1.0])
+
+
+def line(strategy: str, apr: float, **changes: float | str) -> StrategyLine:
+    fields: dict[str, object] = {"token": "usdc", "current": 0.0, "max_buy": 1.0, "max_sell": 1.0, **changes}
+    earnings = EarningCurve(sizes=LINEAR, earnings=LINEAR * apr)
+    return StrategyLine(id=strategy, earnings=earnings, **fields)  # type: ignore[arg-type]  # built by keyword
+
+
+def cash(token: str, current: float, *, cost: float = 0.001, can_swap: bool = True) -> CashLine:
+    reach = 1.0 if can_swap and token != "usdc" else 0.0
+    return CashLine(token=token, current=current, max_buy=reach, max_sell=reach, cost=cost)
+
+
+def problem(strategies: list[StrategyLine], holdings: list[CashLine], **changes: object) -> AllocationProblem:
+    fields: dict[str, object] = {
+        "reserve_token": "usdc",
+        "min_reserve": 0.1,
+        "caps": (),
+        "max_turnover": 1.0,
+        "max_swaps": 1.0,
+        "horizon_days": HORIZON_DAYS,
+        "risk_aversion": 0.0,
+        "scenarios": np.empty((0, len(strategies) + len(holdings))),
+        **changes,
+    }
+    return AllocationProblem(strategies=tuple(strategies), cash=tuple(holdings), **fields)  # type: ignore[arg-type]
+
+
+def cap(name: str, limit: float, *strategies: str, tokens: frozenset[str] = frozenset()) -> Cap:
+    return Cap(
+        name=name, strategies=dict.fromkeys(strategies, 1.0), tokens=dict.fromkeys(sorted(tokens), 1.0), limit=limit
+    )
 
 
 def make_returns(days: int = 120, size: int = 8, *, seed: int = 1) -> FloatArray:

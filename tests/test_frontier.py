@@ -9,8 +9,8 @@ import pytest
 
 from domain.errors import Infeasible, InvariantBroken
 from tests.builders_optimizer import make_returns
+from tools.allocation_lines import AllocationProblem, Cap, CashLine, StrategyLine
 from tools.frontier import RISK_AVERSIONS, efficient_frontier
-from tools.optimizer import AllocationProblem, Cap, CashLine, StrategyLine
 from tools.rate_impact import concave_envelope
 
 SIZES = np.array([0.0, 0.3, 1.0])

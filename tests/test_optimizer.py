@@ -11,44 +11,11 @@ from hypothesis import strategies as st
 
 from domain.errors import Infeasible, InvariantBroken
 from tests.builders import make_rate
+from tests.builders_optimizer import cap, cash, line, problem
+from tools.allocation_lines import StrategyLine
 from tools.linear_program import LinearProgram
-from tools.optimizer import AllocationProblem, Cap, CashLine, Solution, StrategyLine, optimize
+from tools.optimizer import Solution, optimize
 from tools.rate_impact import EarningCurve, concave_envelope, curve_supply_apr, diluted_apr, earning_curve, tent
-
-HORIZON_DAYS = 73  # a fifth of a year
-LINEAR = np.array([0.0, 1.0])
-
-
-def line(strategy: str, apr: float, **changes: float | str) -> StrategyLine:
-    fields: dict[str, object] = {"token": "usdc", "current": 0.0, "max_buy": 1.0, "max_sell": 1.0, **changes}
-    earnings = EarningCurve(sizes=LINEAR, earnings=LINEAR * apr)
-    return StrategyLine(id=strategy, earnings=earnings, **fields)  # type: ignore[arg-type]  # built by keyword
-
-
-def cash(token: str, current: float, *, cost: float = 0.001, can_swap: bool = True) -> CashLine:
-    reach = 1.0 if can_swap and token != "usdc" else 0.0
-    return CashLine(token=token, current=current, max_buy=reach, max_sell=reach, cost=cost)
-
-
-def problem(strategies: list[StrategyLine], holdings: list[CashLine], **changes: object) -> AllocationProblem:
-    fields: dict[str, object] = {
-        "reserve_token": "usdc",
-        "min_reserve": 0.1,
-        "caps": (),
-        "max_turnover": 1.0,
-        "max_swaps": 1.0,
-        "horizon_days": HORIZON_DAYS,
-        "risk_aversion": 0.0,
-        "scenarios": np.empty((0, len(strategies) + len(holdings))),
-        **changes,
-    }
-    return AllocationProblem(strategies=tuple(strategies), cash=tuple(holdings), **fields)  # type: ignore[arg-type]
-
-
-def cap(name: str, limit: float, *strategies: str, tokens: frozenset[str] = frozenset()) -> Cap:
-    return Cap(
-        name=name, strategies=dict.fromkeys(strategies, 1.0), tokens=dict.fromkeys(sorted(tokens), 1.0), limit=limit
-    )
 
 
 def names(solution: Solution) -> list[str]:
@@ -265,6 +232,17 @@ def test_earning_curve_is_concave_and_exact_at_the_current_size() -> None:
 
     assert slopes == sorted(slopes, reverse=True)
     assert np.interp(0.2, curve.sizes, curve.earnings) == pytest.approx(0.2 * 0.04)
+
+
+def test_growth_is_promised_less_than_what_is_held() -> None:
+    rate = make_rate("aave-dai", supplied_tokens=1000)
+
+    curve = earning_curve(rate, 0.04, current=0.2, upper=0.9, units_per_share=500e18, growth_apr=0.01)
+    half, held, most = (float(np.interp(size, curve.sizes, curve.earnings)) for size in (0.1, 0.2, 0.9))
+
+    assert held == pytest.approx(0.2 * 0.04)
+    assert most - held == pytest.approx(0.9 * diluted_apr(rate, 0.01, added=0.7 * 500e18) - 0.2 * 0.01)
+    assert held - half > 0.1 * 0.02
 
 
 def test_envelope_cuts_the_point_that_bends_up() -> None:

@@ -9,13 +9,15 @@ from typing import Final
 import numpy as np
 
 from domain.market import Strategy
-from domain.units import BPS_PER_ONE
+from domain.units import BPS_PER_ONE, value_usd
 from tools.access import cheapest_venue, leavable
+from tools.allocation_lines import AllocationProblem, CashLine, StrategyLine
 from tools.caps import MARGIN, policy_caps
-from tools.costs import swap_cost_fraction
+from tools.costs import GAS_UNITS, NATIVE_DECIMALS, swap_cost_fraction
 from tools.history import FloatArray
 from tools.market import Market, number
-from tools.optimizer import AllocationProblem, CashLine, Solution, StrategyLine
+from tools.optimizer import Solution
+from tools.plan_draft import DUST_NAV_FRACTION, DUST_USD
 from tools.rate_impact import EarningCurve, earning_curve
 
 MIN_SCENARIOS: Final = 20
@@ -33,10 +35,16 @@ class Profile:
 def build_problem(
     market: Market, profile: Profile, *, targets: Mapping[str, EarningCurve] | None = None
 ) -> AllocationProblem:
-    """`targets` replaces what strategies earn, for candidates that follow sizes instead of yields."""
+    """`targets` replaces what strategies earn, for candidates that follow sizes instead of yields.
+
+    What grows is promised its forecast's lower bound and what shrinks is missed at the expected rate, as guards judge.
+    """
     exposure = market.policy.exposure
     turnover = min(number(exposure.max_run_turnover_share), _most_moved(market)) * profile.turnover_scale
-    strategies = tuple(_strategy_line(market, strategy, targets or {}) for strategy in market.catalog.strategies)
+    strategies = tuple(
+        _strategy_line(market, strategy, (targets or {}).get(strategy.id)) for strategy in market.catalog.strategies
+    )
+    dust = max(float(DUST_NAV_FRACTION), float(DUST_USD) / market.net_value_usd)
     cash = tuple(_cash_line(market, token.id) for token in market.catalog.tokens)
     return AllocationProblem(
         strategies=strategies,
@@ -50,6 +58,9 @@ def build_problem(
         risk_aversion=profile.risk_aversion,
         scenarios=_scenarios(market, strategies, cash),
         max_cvar=number(market.policy.risk.max_cvar_95_share) * MARGIN,
+        trade_cost=0.0 if targets else _trade_gas(market),
+        least_trade=dust,
+        min_position=dust,
     )
 
 
@@ -58,6 +69,15 @@ def with_tighter_tail(problem: AllocationProblem, solution: Solution, excess: fl
     if not problem.scenarios.shape[0]:
         return problem
     return replace(problem, max_cvar=min(solution.cvar, problem.max_cvar) / excess * MARGIN)
+
+
+def _trade_gas(market: Market) -> float:
+    """Of entering or leaving one strategy, by the dearest way; unknown while the native token has no price."""
+    price = market.snapshot.price_usd(market.catalog.native_token)
+    if price is None:
+        return 0.0
+    wei = max(GAS_UNITS.values()) * (market.snapshot.base_fee_wei + market.snapshot.priority_fee_wei)
+    return float(value_usd(wei, decimals=NATIVE_DECIMALS, price_usd=price)) / market.net_value_usd
 
 
 def _most_moved(market: Market) -> float:
@@ -71,7 +91,7 @@ def _most_swapped(market: Market) -> float:
     return budget * BPS_PER_ONE / slippage.max_trade_slippage_bps if slippage.max_trade_slippage_bps else np.inf
 
 
-def _strategy_line(market: Market, strategy: Strategy, targets: Mapping[str, EarningCurve]) -> StrategyLine:
+def _strategy_line(market: Market, strategy: Strategy, target: EarningCurve | None) -> StrategyLine:
     current, units = market.share_of(strategy), market.units_per_share(strategy.token)
     forecast, rate = market.forecast_by_strategy.get(strategy.id), market.snapshot.rate(strategy.id)
     if forecast is None or rate is None or units <= 0:
@@ -79,8 +99,13 @@ def _strategy_line(market: Market, strategy: Strategy, targets: Mapping[str, Ear
         return StrategyLine(strategy.id, strategy.token, current, max_buy=0.0, max_sell=0.0, earnings=frozen)
     room = _pool_room(market, strategy, rate_supplied=rate.supplied, rate_withdrawable=rate.withdrawable)
     max_buy = max(room - current, 0.0) if market.may_enter(strategy) else 0.0
-    curve = targets.get(strategy.id) or earning_curve(
-        rate, forecast.expected_apr, current=current, upper=current + max_buy, units_per_share=units
+    curve = target or earning_curve(
+        rate,
+        forecast.expected_apr,
+        current=current,
+        upper=current + max_buy,
+        units_per_share=units,
+        growth_apr=min(forecast.lower_apr, forecast.expected_apr),
     )
     max_sell = min(leavable(strategy.id, market.portfolio, market.snapshot) / units, current)
     return StrategyLine(strategy.id, strategy.token, current, max_buy=max_buy, max_sell=max_sell, earnings=curve)

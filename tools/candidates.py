@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-import numpy as np
-
 from domain.errors import Infeasible, StaleOrDisputed
 from domain.market import Catalog, Forecast, MarketHistory, MarketSnapshot, Strategy
 from domain.plan import Candidate, CandidateKind, Move, MoveKind
@@ -16,21 +14,20 @@ from domain.portfolio import Portfolio, value_holdings
 from domain.units import value_usd
 from tools.allocation import plan_moves, round_to_weights
 from tools.allocation_problem import Profile, build_problem, with_tighter_tail
+from tools.balanced_targets import balanced_targets
 from tools.costs import break_even_days, gas_cost_usd, swap_cost_usd
 from tools.feasibility import Outcome, measure_outcome, refusals, tail_excess, turnover_share
 from tools.history import DAYS_PER_YEAR
 from tools.implied import portfolio_after, swap_fee_pips
 from tools.market import Market
 from tools.optimizer import optimize
-from tools.rate_impact import EarningCurve, diluted_apr, tent
+from tools.rate_impact import diluted_apr
 
 PROFILES: Final[Mapping[CandidateKind, Profile]] = {
     CandidateKind.OPTIMAL: Profile(risk_aversion=0.5),
     CandidateKind.CAUTIOUS: Profile(risk_aversion=3.0, turnover_scale=0.5, cap_scale=0.8),
     CandidateKind.DIVERSIFIED: Profile(risk_aversion=0.5),
 }
-MIN_DEVIATION: Final = 0.005 / DAYS_PER_YEAR**0.5
-"""Half a percent a year: below it inverse volatility would follow noise."""
 MAX_BINDING: Final = 8
 MAX_TIGHTENINGS: Final = 4
 """The program caps the sample's tail, guards judge its interval's upper end: so often is the cap lowered to fit."""
@@ -102,7 +99,7 @@ def _hold(market: Market, reasons: Sequence[str]) -> Candidate:
 
 def _propose(market: Market, kind: CandidateKind, profile: Profile) -> Candidate | None:
     """None when the best is to move nothing. Raises Infeasible when guards would refuse what it does."""
-    targets = _balanced_targets(market) if kind is CandidateKind.DIVERSIFIED else None
+    targets = balanced_targets(market) if kind is CandidateKind.DIVERSIFIED else None
     problem = build_problem(market, profile, targets=targets)
     for _ in range(MAX_TIGHTENINGS):
         solution = optimize(problem)
@@ -119,9 +116,13 @@ def _propose(market: Market, kind: CandidateKind, profile: Profile) -> Candidate
     refused = refusals(market, outcome)
     if refused:
         raise Infeasible(f"moves left after rounding and dust would still exceed {', '.join(refused)}")
-    binding = tuple(name for name, _ in solution.binding)[:MAX_BINDING]
-    proven = draft.model_copy(update={"binding": binding, "certificate": solution.certificate})
-    return _priced(market, proven, outcome)
+    binding = solution.binding[:MAX_BINDING]
+    proof = {
+        "binding": tuple(name for name, _ in binding),
+        "shadow_prices": tuple(price for _, price in binding),
+        "certificate": solution.certificate,
+    }
+    return _priced(market, draft.model_copy(update=proof), outcome)
 
 
 def _play(market: Market, draft: Candidate) -> Outcome:
@@ -208,18 +209,3 @@ def _swap_usd(market: Market, move: Move) -> Decimal:
     price = market.snapshot.price_usd(move.token_in) or Decimal(0)
     worth = value_usd(move.amount_in, decimals=market.catalog.token(move.token_in).decimals, price_usd=price)
     return swap_cost_usd(worth, swap_fee_pips(move, market.catalog))
-
-
-def _balanced_targets(market: Market) -> dict[str, EarningCurve]:
-    """Inverse-volatility sizes over stable strategies that may be entered; everything else stays as it is."""
-    stable = [s for s in market.catalog.strategies if market.catalog.token(s.token).is_stable and market.may_enter(s)]
-    deviations = {s.id: float(np.nanstd(market.returns.column(s.id))) for s in stable}
-    inverse = {name: 1.0 / max(deviation, MIN_DEVIATION) for name, deviation in deviations.items()}
-    staying = sum(market.share_of(s) for s in market.catalog.strategies if s.id not in inverse)
-    reserve = market.policy.exposure.min_reserve_share
-    idle = sum(market.cash_share(token.id) for token in market.catalog.tokens if not token.is_stable)
-    free = max(1.0 - staying - idle - (float(reserve) if isinstance(reserve, Decimal) else 0.0), 0.0)
-    total = sum(inverse.values())
-    targets = {s.id: market.share_of(s) for s in market.catalog.strategies}
-    targets |= {name: free * value / total for name, value in inverse.items()}
-    return {name: tent(target, 1.0) for name, target in targets.items()}

@@ -8,8 +8,8 @@ from typing import Final
 from domain.policy import ExposureLimits
 from domain.portfolio import Portfolio, value_holdings
 from domain.stress import StressFamily, scenario_name
+from tools.allocation_lines import Cap
 from tools.market import Market, number
-from tools.optimizer import Cap
 from tools.plan_draft import CAP_MARGIN
 from tools.stress import Circumstances, Line, Scenario, gas_shock_usd, line_of, stress_scenarios
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from domain.errors import InvariantBroken
-from tools.optimizer import AllocationProblem, Solution, optimize
+from tools.allocation_lines import AllocationProblem
+from tools.optimizer import Solution, optimize
 
 RISK_AVERSIONS: Final = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 LEAST_STEP: Final = 1e-9

@@ -53,17 +53,32 @@ def diluted_apr(rate: RateObservation, apr: float, *, added: float) -> float:
 
 
 def earning_curve(
-    rate: RateObservation, apr: float, *, current: float, upper: float, units_per_share: float
+    rate: RateObservation,
+    apr: float,
+    *,
+    current: float,
+    upper: float,
+    units_per_share: float,
+    growth_apr: float | None = None,
 ) -> EarningCurve:
     """Sampled at SEGMENTS sizes up to `upper` and at `current`, then its upper concave envelope.
 
-    Sizes are shares of net asset value; `units_per_share` is what one whole net asset value is in base units. A kink
-    in the rate curve can make the sampled earnings bend upwards: the envelope keeps the program convex, and what a
+    Sizes are shares of net asset value; `units_per_share` is what one whole net asset value is in base units. What
+    the size grows by earns `growth_apr` where given: a forecast's lower bound for what is yet to be entered. A kink in
+    the rate curve can make the sampled earnings bend upwards: the envelope keeps the program convex, and what a
     candidate earns is computed with diluted_apr, not read from here.
     """
     sizes = np.unique(np.concatenate([np.linspace(0.0, max(upper, current, 1e-9), SEGMENTS + 1), [current]]))
-    rates = [diluted_apr(rate, apr, added=(size - current) * units_per_share) for size in sizes]
-    return concave_envelope(sizes, sizes * np.asarray(rates))
+
+    def earned(annual: float, held: FloatArray) -> FloatArray:
+        rates = [diluted_apr(rate, annual, added=(size - current) * units_per_share) for size in held]
+        return np.asarray(held * np.asarray(rates))
+
+    earnings = earned(apr, sizes)
+    if growth_apr is not None:
+        grown = earned(growth_apr, sizes) - growth_apr * current
+        earnings = np.where(sizes > current, apr * current + grown, earnings)
+    return concave_envelope(sizes, earnings)
 
 
 def concave_envelope(sizes: FloatArray, earnings: FloatArray) -> EarningCurve:

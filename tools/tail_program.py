@@ -6,7 +6,7 @@ Values of an answer and upper bounds on all answers are computed here, apart fro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +72,15 @@ def check_program(program: TailProgram) -> None:
         raise InvariantBroken("breakpoints of a gain must not fall")
     if np.any(np.diff(program.slopes, axis=1) > 0):
         raise InvariantBroken("slopes of a gain must not rise: it would not be concave")
+
+
+def pinned(program: TailProgram, column: int, size: float) -> TailProgram:
+    """The same program with one size fixed within its domain; rows and scenarios are shared."""
+    points, slopes, offsets = program.breakpoints.copy(), program.slopes.copy(), program.offsets.copy()
+    widths = np.diff(points[column])
+    offsets[column] += float(np.clip(size - points[column, :-1], 0.0, widths) @ slopes[column])
+    points[column], slopes[column] = size, 0.0
+    return replace(program, breakpoints=points, slopes=slopes, offsets=offsets)
 
 
 def gains_of(program: TailProgram, sizes: FloatArray) -> float:
