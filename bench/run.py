@@ -23,6 +23,7 @@ def main() -> None:
     from bench.optimizer import optimizer_figures
     from bench.overhead import overhead_figures
     from bench.processes import process_figures
+    from bench.risk import risk_figures
     from bench.routing import routing_figures
 
     with tempfile.TemporaryDirectory(prefix="autofi-bench-") as folder:
@@ -33,6 +34,7 @@ def main() -> None:
             *forecast_figures(),
             *optimizer_figures(),
             *routing_figures(),
+            *risk_figures(),
             *process_figures(Path(folder) / "demo"),
         ]
     write_figures(TARGET, figures)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from domain.errors import InvariantBroken, StaleOrDisputed
@@ -149,7 +150,12 @@ def _require_market(weights: FloatArray, market: TailMarket) -> None:
     refuse(~(weights >= 0) | np.isinf(weights), weights, column="weights", rule="must be finite and not negative")
     refuse(~np.isfinite(market.mean), market.mean, column="mean", rule="must be finite")
     refuse(~((chance >= 0) & (chance < 1)), chance, column="jump_probability", rule="must be in [0, 1)")
-    for number, row in enumerate(market.covariance):
-        refuse(~np.isfinite(row), row, column=f"covariance {number}", rule="must be finite")
-    for number, row in enumerate(market.jump_loss):
-        refuse(~((row >= 0) & (row <= 1)), row, column=f"jump_loss {number}", rule="must be in [0, 1]")
+    _refuse_rows(~np.isfinite(market.covariance), market.covariance, name="covariance", rule="must be finite")
+    loss = market.jump_loss
+    _refuse_rows(~((loss >= 0) & (loss <= 1)), loss, name="jump_loss", rule="must be in [0, 1]")
+
+
+def _refuse_rows(wrong: NDArray[np.bool_], matrix: FloatArray, *, name: str, rule: str) -> None:
+    if wrong.any():
+        number = int(np.argmax(wrong.any(axis=1)))
+        refuse(wrong[number], matrix[number], column=f"{name} {number}", rule=rule)
