@@ -14,6 +14,7 @@ from graph.agent_tools import risk_toolbox
 from graph.budget import MAX_RUN_INPUT_TOKENS, estimate_tokens
 from graph.chat_tools import chat_toolbox
 from graph.market_tools import market_reads
+from graph.offline_market import MARKET_SENTENCES
 from graph.toolbox import RiskClass, ToolResult
 from tests.builders import make_policy
 from tests.builders_shocks import make_facts
@@ -128,3 +129,10 @@ def test_risk_agent_sees_replays_beside_the_stress_set() -> None:
 def test_replay_that_cannot_be_computed_is_null_and_an_absent_one_is_left_out() -> None:
     assert shown_stress({"optimal": None})["replays"] is None
     assert "replays" not in shown_stress({})
+
+
+def test_offline_policy_says_when_there_is_nothing_to_lose_or_to_break() -> None:
+    nothing = {"ether": {"smallest_fall": None, "trips": []}}
+
+    assert MARKET_SENTENCES["historical_replays"]([])[0] == "the portfolio has no value to replay."
+    assert MARKET_SENTENCES["reverse_stress"](nothing)[0].startswith("no fall of any kind of token held would trip")

@@ -106,6 +106,10 @@ def test_fall_of_a_share_price_is_the_vaults() -> None:
     assert found["aave-v3"].not_applicable == frozenset({Factor.SHARE_PRICE})
 
 
+def test_share_price_of_a_vault_that_was_not_read_is_unknown() -> None:
+    assert read(without(VAULT))["limited-vault"].share_price_fall is None
+
+
 def test_vault_that_does_not_lend_has_no_utilization_to_know() -> None:
     found = read(with_rates(rate(VAULT, borrowed=None)))["limited-vault"]
 

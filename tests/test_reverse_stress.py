@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import StaleOrDisputed
+from domain.policy import Policy
 from domain.risk_facts import TokenRole
-from guards import check
 from guards.what_if import on_market
 from tests.builders import make_catalog
-from tests.builders_evidence import make_evidence, make_limits
+from tests.builders_evidence import codes, make_evidence, make_limits, rows_of
 from tests.builders_shocks import make_facts
 from tools.market_shock import MarketShock, shocked_snapshot
 from tools.reverse_stress import TOTAL_LOSSES, smallest_breaking
@@ -75,17 +75,22 @@ def test_search_that_cannot_end_is_refused(wrong: dict[str, float]) -> None:
         smallest_breaking(edge_at(0.5), **wrong)
 
 
-def codes_after(shock: MarketShock) -> frozenset[str]:
-    """What the guards say of the sample batch, had the market been hit before it was judged."""
-    evidence = make_evidence(policy=make_limits(freshness={"max_stable_deviation_bps": 100}))
+def broken_after(shock: MarketShock, guard: str, policy: Policy) -> frozenset[str]:
+    """What one guard says of the sample batch, had the market been hit before it was judged."""
+    evidence = make_evidence(policy=policy)
     snapshot = shocked_snapshot(evidence.snapshot, make_catalog(), make_facts(), shock)
-    return frozenset(denial.code for denial in check(on_market(evidence, snapshot)).denials)
+    return frozenset(codes(rows_of(guard, on_market(evidence, snapshot))))
 
 
 def test_guards_break_where_a_stable_token_leaves_its_band() -> None:
-    direction = TOTAL_LOSSES["reserve-backed"]
+    policy = make_limits(freshness={"max_stable_deviation_bps": 100})
 
-    found = smallest_breaking(lambda size: codes_after(direction.scaled(size)), largest=0.05, steps=5, tolerance=1e-4)
+    found = smallest_breaking(
+        lambda size: broken_after(TOTAL_LOSSES["reserve-backed"].scaled(size), "freshness", policy),
+        largest=0.05,
+        steps=5,
+        tolerance=1e-4,
+    )
 
     assert found.size == pytest.approx(0.01, abs=2e-4)
     assert found.breaches == {"stable_deviation"}
@@ -94,14 +99,11 @@ def test_guards_break_where_a_stable_token_leaves_its_band() -> None:
 def test_fall_of_ether_breaks_the_issuer_cap_of_what_is_left() -> None:
     """Dollars of one issuer grow as a share while ether falls: by hand, 700 / (900 + 70 (1 - f)) = 0.75."""
     fall = 1 - (700 / 0.75 - 900) / 70
-    evidence = make_evidence(policy=make_limits(exposure={"max_issuer_share": "0.75"}))
+    policy = make_limits(exposure={"max_issuer_share": "0.75"})
 
-    def measure(size: float) -> frozenset[str]:
-        shock = TOTAL_LOSSES["ether"].scaled(size)
-        snapshot = shocked_snapshot(evidence.snapshot, make_catalog(), make_facts(), shock)
-        return frozenset(denial.code for denial in check(on_market(evidence, snapshot)).denials)
-
-    found = smallest_breaking(measure, steps=4, tolerance=1e-4)
+    found = smallest_breaking(
+        lambda size: broken_after(TOTAL_LOSSES["ether"].scaled(size), "exposure", policy), steps=4, tolerance=1e-4
+    )
 
     assert found.size == pytest.approx(fall, abs=1e-3)
     assert found.breaches == {"issuer_share"}

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from domain.errors import StaleOrDisputed
+from domain.market import MarketSnapshot
+from domain.plan import Candidate, Weight
 from domain.risk_facts import RiskFacts, TokenRole
-from tests.builders import make_catalog, make_portfolio, make_price, make_snapshot
+from tests.builders import make_catalog, make_policy, make_portfolio, make_price, make_snapshot
 from tests.builders_shocks import make_facts
+from tests.fakes_agents import make_candidate, make_hold
 from tools.episodes import EPISODES
 from tools.market_shock import MarketShock
-from tools.stress_replay import ShockLoss, make_book, replay_episodes, shock_loss, shock_losses
+from tools.stress_replay import ShockLoss, make_book, replay_candidate, replay_episodes, shock_loss, shock_losses
 
 NAV = 970_000.0
 GAS_UNITS = 60_000 + 2 * 130_000
@@ -142,3 +145,33 @@ def test_weights_of_other_lines_are_refused() -> None:
 
     with pytest.raises(StaleOrDisputed, match=r"one column per line \(4\), got shape \(3, 5\)"):
         shock_losses(np.full((3, 5), 0.2), book.lines, [MarketShock({})], make_facts())
+
+
+def replay_of(candidate: Candidate, snapshot: MarketSnapshot) -> dict[str, float] | None:
+    found = replay_candidate(
+        candidate,
+        portfolio=make_portfolio(),
+        snapshot=snapshot,
+        catalog=CATALOG,
+        policy=make_policy(),
+        facts=make_facts(),
+    )
+    return None if found is None else {loss.name: loss.loss for loss in found}
+
+
+def test_holding_candidate_is_replayed_like_the_book_itself() -> None:
+    assert replay_of(make_hold(), make_snapshot()) == {name: loss.loss for name, loss in replays().items()}
+
+
+def test_candidate_is_replayed_as_the_book_that_its_moves_leave() -> None:
+    """Everything that it moves leaves USDC for USDX in Aave, which takes a fall like UST's."""
+    into_usdx = make_candidate().model_copy(update={"weights": (Weight(strategy="aave-usdx", weight_bps=4_000),)})
+
+    moved = replay_of(into_usdx, make_snapshot())
+
+    assert moved is not None
+    assert moved["ust-2022-05"] > replays()["ust-2022-05"].loss
+
+
+def test_candidate_on_a_market_without_prices_is_unknown() -> None:
+    assert replay_of(make_hold(), make_snapshot(prices=())) is None
