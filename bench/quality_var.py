@@ -1,6 +1,7 @@
 """VaR and CVaR of tomorrow, forecast day by day from the past alone, and what Kupiec and Christoffersen say of them.
 
 With a second folder, history comes from the first and only the days of the second are scored.
+`python -m bench.quality_var` prints the table, and the same of every asset by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bench.figures import Figure
-from tests.market_data import PRICES, read_table
+from tests.market_data import PRICES, data_folder, read_table
 from tools.filtered_tail import VolatilityFilter, walk_forward_tails
 from tools.history import FloatArray
 from tools.price_series import price_returns
@@ -72,13 +73,12 @@ def var_figures(history: Path, scored: Path | None = None) -> list[Figure]:
         return []
     scores = list(var_scores(read_prices(history, scored)))
     print(score_table(scores))
-    p_values = [test.p_value for score in scores for test in (score.coverage, score.independence)]
     ratios = [score.shortfall for score in scores if score.shortfall is not None]
     held = sum(ratio.contains_one for ratio in ratios)
     books = f"{len(scores)} rows, each with Kupiec and Christoffersen's independence, 5 % after Holm"
     return [
-        Figure("var_tests", len(p_values), "tests", note=books),
-        Figure("var_rejections", sum(holm_rejections(p_values)), "tests", 0),
+        Figure("var_tests", 2 * len(scores), "tests", note=books),
+        Figure("var_rejections", rejections(scores), "tests", 0),
         Figure("es_intervals_containing_1", held, "intervals", len(scores), f"of {len(ratios)} with breaches enough"),
     ]
 
@@ -96,10 +96,19 @@ def read_prices(history: Path, scored: Path | None = None) -> Prices:
 def var_scores(prices: Prices) -> Iterator[Score]:
     """Of every book whose assets are scored on enough days; of single assets where no book of the table is there."""
     scores = [score for name, weights in BOOKS.items() for score in _scores_of(name, weights, prices)]
-    if not scores:
-        scored = sorted(asset for asset in prices.close.columns if prices.is_scored[asset].any())
-        scores = [score for asset in scored for score in _scores_of(asset, {asset: 1.0}, prices)]
-    yield from scores
+    yield from scores or asset_scores(prices)
+
+
+def asset_scores(prices: Prices) -> Iterator[Score]:
+    """Of every asset by itself that is scored on enough days."""
+    for asset in sorted(asset for asset in prices.close.columns if prices.is_scored[asset].any()):
+        yield from _scores_of(str(asset), {str(asset): 1.0}, prices)
+
+
+def rejections(scores: list[Score]) -> int:
+    """Of Kupiec's and Christoffersen's tests, 5 % after Holm over all of them."""
+    p_values = [test.p_value for score in scores for test in (score.coverage, score.independence)]
+    return sum(holm_rejections(p_values))
 
 
 def score_table(scores: list[Score]) -> str:
@@ -159,3 +168,13 @@ def _closes(folder: Path) -> pd.DataFrame:
     table = table[table["close"] > 0].sort_values("rank", kind="stable", na_position="last")
     table = table.drop_duplicates(["date", "asset"], keep="first")
     return table.pivot(index="date", columns="asset", values="close").sort_index().asfreq("D")
+
+
+def _print_all() -> None:
+    prices = read_prices(data_folder())
+    for scores in (list(var_scores(prices)), list(asset_scores(prices))):
+        print(f"{score_table(scores)}\n{rejections(scores)} of {2 * len(scores)} tests rejected\n")
+
+
+if __name__ == "__main__":
+    _print_all()

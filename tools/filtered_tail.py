@@ -15,7 +15,7 @@ from domain.risk import Estimate, TailRisk
 from tools.bootstrap import RESAMPLES, SEED
 from tools.history import FloatArray
 from tools.return_sample import known_growth, least_observations, require_question
-from tools.tail_definition import INTERVAL_CONFIDENCE, weighted_tail
+from tools.tail_definition import INTERVAL_CONFIDENCE, tail_matrix, weighted_tail
 
 WARMUP_DAYS: Final = 30
 """The first variance is the mean square of these days; they give no residual."""
@@ -140,8 +140,7 @@ def _redrawn(scenarios: Scenarios, level: float, seed: int) -> FloatArray:
     places = np.searchsorted(
         np.cumsum(scenarios.probabilities)[:-1], np.random.default_rng(seed).random((RESAMPLES, count))
     )
-    equal = np.full(count, 1.0 / count)
-    return np.array([weighted_tail(scenarios.losses[drawn], equal, level) for drawn in places])
+    return np.column_stack(tail_matrix(-scenarios.losses[places], level))
 
 
 def _estimate(value: float, drawn: FloatArray, *, size: int, method: str) -> Estimate:
