@@ -134,6 +134,16 @@ def test_cost_is_gas_and_swap_costs_of_the_exact_moves() -> None:
     assert optimal.break_even_days == pytest.approx(optimal.cost_usd / (optimal.lower_gain_usd / 30))
 
 
+def test_candidate_carries_the_proof_of_its_weights_and_the_price_of_each_limit() -> None:
+    found = propose()["optimal"]
+
+    assert found.certificate is not None
+    assert found.certificate.gap <= 1e-9
+    assert found.certificate.violation <= 1e-9
+    assert len(found.shadow_prices) == len(found.binding) > 0
+    assert list(found.shadow_prices) == sorted(found.shadow_prices, reverse=True)
+
+
 def test_turnover_stays_within_the_run_limit_and_binds() -> None:
     policy = make_policy(exposure={"max_run_turnover_share": Decimal("0.20")})
     found = propose(policy=policy)

@@ -20,6 +20,7 @@ from tools.tail_program import (
     cvar_of,
     gains_of,
     objective_of,
+    pinned,
     violation_of,
 )
 
@@ -169,6 +170,30 @@ def test_scenario_that_is_no_number_is_named(value: float) -> None:
 
     with pytest.raises(StaleOrDisputed, match="scenarios, row 7, column 2"):
         KeptDual(program)
+
+
+def test_limit_that_is_no_range_is_named() -> None:
+    program = make_program()
+    program.upper[1] = np.nan
+
+    with pytest.raises(StaleOrDisputed, match="limit factor: from -inf to nan"):
+        KeptDual(program)
+
+
+@pytest.mark.parametrize("column", [0, 3])
+def test_pinned_size_stays_where_it_is_and_the_rest_is_proven_best(column: int) -> None:
+    program = make_program(5)
+    kept = KeptDual(program)
+    free = kept.solve()
+    assert free is not None
+    size = float(np.mean(program.breakpoints[column]))
+
+    held = kept.solve(pinned(program, column, size), free.start)
+
+    assert held is not None
+    assert held.sizes[column] == size
+    assert held.certificate.objective == pytest.approx(objective_of(program, held.sizes), abs=1e-15)
+    assert held.certificate.objective <= free.certificate.objective + 1e-15
 
 
 def test_gain_that_bends_up_is_refused() -> None:

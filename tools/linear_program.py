@@ -27,8 +27,9 @@ OPTIONS: Final = (
     ("solver", "simplex"),
     ("primal_feasibility_tolerance", SOLVER_TOLERANCE),
     ("dual_feasibility_tolerance", SOLVER_TOLERANCE),
+    ("simplex_iteration_limit", 100_000),
 )
-"""Simplex, one thread: the same program gives the same vertex in every process."""
+"""Simplex, one thread, no clock: the same program gives the same vertex in every process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from domain.errors import InvariantBroken
+from domain.errors import InvariantBroken, StaleOrDisputed
 from tools.conditioning import require_finite, require_shape
 from tools.history import FloatArray
 
@@ -66,8 +66,11 @@ def check_program(program: TailProgram) -> None:
     size = program.breakpoints.shape[0]
     require_shape("scenarios", program.scenarios, (program.scenarios.shape[0], size))
     require_shape("limits", program.matrix, (len(program.names), size))
-    for name in ("breakpoints", "slopes", "scenarios", "matrix"):
+    for name in ("breakpoints", "slopes", "offsets", "scenarios", "matrix"):
         require_finite(name, getattr(program, name))
+    for name, lower, upper in zip(program.names, program.lower, program.upper, strict=True):
+        if not lower <= upper:  # also catches NaN
+            raise StaleOrDisputed(f"limit {name or 'of a definition'}: from {lower} to {upper}, a range is required")
     if np.any(np.diff(program.breakpoints, axis=1) < 0):
         raise InvariantBroken("breakpoints of a gain must not fall")
     if np.any(np.diff(program.slopes, axis=1) > 0):
