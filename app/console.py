@@ -82,3 +82,10 @@ def print_error(message: str) -> None:
     from rich.markup import escape
 
     console(to_stderr=True).print(f"[bold red]error:[/bold red] {escape(message)}", soft_wrap=True)
+
+
+def print_warning(message: str) -> None:
+    """What is wrong and stops nothing: stderr, so that stdout stays data."""
+    from rich.markup import escape
+
+    console(to_stderr=True).print(f"[bold yellow]warning:[/bold yellow] {escape(message)}", soft_wrap=True)

@@ -49,7 +49,8 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         look_at("strategies", lambda: _see_strategies(settings), fix="correct strategies.toml as the message says"),
         look_at("model", lambda: _see_model(settings), fix="check AUTOFI_MODEL, OPENAI_BASE_URL and OPENAI_API_KEY"),
     )
-    if not all(each.is_healthy for each in (home[0], *files[:2])):
+    _, strategies, _ = files
+    if not (home[0].is_healthy and strategies.is_healthy):
         return (*machine, *home, *files)
     return (
         *machine, *home, *files,

@@ -31,7 +31,6 @@ class _Patient:
 
     settings: Settings
     catalog: Catalog
-    policy: Policy
     client: ChainClient
     clock: Clock
 
@@ -55,14 +54,14 @@ def examine_chain(settings: Settings) -> tuple[Finding, ...]:
 
 
 def _admit(settings: Settings) -> _Patient:
-    catalog, policy = load_catalog(settings.strategies_path), load_policy(settings.policy_path)
+    catalog = load_catalog(settings.strategies_path)
     is_paper = settings.mode == "paper"
     rpc_url = PaperChain.of(settings.home).start() if is_paper else settings.rpc_url
     if rpc_url is None:
         raise ConfigurationInvalid(f"mode {settings.mode} needs the address of a node: set AUTOFI_RPC_URL")
     client = ChainClient(rpc_url, chain_id=catalog.chain_id, multicall=catalog.contracts.multicall)
     clock: Clock = ChainClock(client) if is_paper else SystemClock()
-    return _Patient(settings, catalog, policy, client, clock)
+    return _Patient(settings, catalog, client, clock)
 
 
 def _see_contracts(patient: _Patient) -> str:
@@ -99,8 +98,9 @@ def _see_account(patient: _Patient) -> str:
 
 
 def _see_feeds(patient: _Patient) -> str:
+    policy = load_policy(patient.settings.policy_path)
     snapshot = ChainMarketReader(patient.client, patient.catalog, patient.clock).snapshot()
-    stale = [problem for token in patient.catalog.tokens if (problem := _staleness(token, snapshot, patient.policy))]
+    stale = [problem for token in patient.catalog.tokens if (problem := _staleness(token, snapshot, policy))]
     if stale:
         raise ConfigurationInvalid("; ".join(stale))
     return f"{len(patient.catalog.tokens)} report in time"

@@ -72,13 +72,29 @@ class PolicyInForce:
             logger.info("%s digest=%s in_force=%s by=%s", event.kind, event.digest, event.in_force, event.by)
         return events
 
+    def start(self) -> None:
+        """Follow the file; a bad one closes no way out: what is in force stays, and `problem` says why.
+
+        Raises ConfigurationInvalid where nothing is in force yet, or nobody can tell what is.
+        """
+        try:
+            self.follow_file()
+        except ConfigurationInvalid as error:
+            with suppress(StoreUnavailable):
+                self._policy = self._stores.policies.standing().in_force
+            if self._policy is None:
+                raise
+            self.problem = str(error)
+
     def before_walk(self) -> None:
-        """A server outlives a bad edit: it goes on under what was in force, and says so."""
+        """A server outlives a bad edit: it goes on under what was in force, and says so once."""
+        known = self.problem
         try:
             self.follow_file()
         except ConfigurationInvalid as error:
             self.problem = str(error)
-            logger.warning("policy_file_refused problem=%s", error)
+            if self.problem != known:
+                logger.warning("policy_file_refused problem=%s", error)
 
     def _halt(self, problem: str) -> None:
         self.problem = problem

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # langgraph reads it when it is imported
 
 from app.clock import ChainClock, SystemClock
+from app.console import print_warning
 from app.exclusive import Turn
 from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
 from app.policy_in_force import PolicyInForce
@@ -72,7 +73,11 @@ class Application:
 
 @contextmanager
 def open_application(
-    settings: Settings, *, report: Report = lambda _: None, on_step: Step = lambda _: None
+    settings: Settings,
+    *,
+    report: Report = lambda _: None,
+    warn: Report = print_warning,
+    on_step: Step = lambda _: None,
 ) -> Iterator[Application]:
     """Everything a run needs. Raises ConfigurationInvalid, ChainUnavailable, StoreUnavailable."""
     require_home(settings)
@@ -81,7 +86,9 @@ def open_application(
     try:
         stores = make_stores(database)
         policy = PolicyInForce(stores, settings)
-        policy.follow_file()
+        policy.start()
+        if policy.problem is not None:
+            warn(f"{policy.problem}; the policy in force stays")
         paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
         dependencies = make_dependencies(settings, stores, policy, paper=paper, report=report, on_step=on_step)
         if paper is not None:
@@ -232,7 +239,7 @@ def _open_hosted_graph() -> tuple[CompiledStateGraph[State, None, Entry, State],
     require_home(settings)
     stores = make_stores(open_database(settings.database, anchors=settings.home))
     policy = PolicyInForce(stores, settings)
-    policy.follow_file()
+    policy.start()
     paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
     dependencies = make_dependencies(settings, stores, policy, paper=paper)
     dependencies.sender.reconcile()

@@ -37,6 +37,7 @@ NEEDS_A_HOME = (
     ["incident", "open", "aave-v3", "--reason", "drill"],
     ["incident", "close", "aave-v3", "--reason", "drill over"],
     ["incident", "list"],
+    ["policy", "show"],
     ["policy", "diff"],
     ["policy", "apply"],
     ["policy", "pending"],

@@ -170,6 +170,24 @@ def test_a_rejected_policy_waits_no_longer_and_the_diff_says_so(home):
     assert home.type("pending").stdout.strip() == "nothing waits"
     assert "was refused" in home.data("diff")["changes"][0]["takes_effect"]
     assert home.data("apply") == []
+    assert home.type("apply").stdout.startswith("the file is not in force: what it loosens was refused")
+
+
+def test_a_file_that_says_again_what_is_in_force_is_in_force_whatever_was_refused(home):
+    home.edit("budgets.max_week_value_usd", "9_000_000")
+    home.data("apply")
+    home.type("reject", home.digest()[:8], "--reason", "too much", "--as", "alice")
+
+    home.edit("budgets.max_week_value_usd", "3_000_000")
+
+    assert home.type("apply").stdout.strip() == "the file is in force"
+
+
+def test_before_the_first_start_a_shown_file_is_not_said_to_be_in_force(tmp_path):
+    shown = Home(tmp_path).type("show")
+
+    assert shown.exit_code == 0
+    assert f"warning: nothing is in force yet; this is the file {tmp_path / POLICY_FILE}" in shown.stderr
 
 
 def test_the_history_tells_who_did_what_newest_first(quick_home):

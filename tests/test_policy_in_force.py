@@ -140,6 +140,45 @@ def test_a_start_with_a_bad_file_is_refused_and_leaves_what_was_in_force(server,
     assert server.stores.policies.standing().in_force == before
 
 
+def test_a_command_outlives_a_bad_edit_under_what_is_in_force(server, tmp_path):
+    before = server.dependencies.policy
+    server.file.write_text("[exposure]\n")
+    fresh = PolicyInForce(server.stores, Settings(home=tmp_path), server.clock)
+
+    fresh.start()
+
+    assert fresh.current() == before
+    assert "is missing" in fresh.problem
+    assert server.dependencies.trading_state.read() is TradingState.ACTIVE
+
+
+def test_a_first_start_with_a_bad_file_has_nothing_to_go_by(tmp_path):
+    with closing(Treasury(tmp_path)) as treasury:
+        (tmp_path / POLICY_FILE).write_text("[exposure]\n")
+        fresh = PolicyInForce(make_stores(treasury.database), Settings(home=tmp_path), FixedClock())
+
+        with pytest.raises(ConfigurationInvalid, match="is missing"):
+            fresh.start()
+
+
+def test_a_bad_file_beside_records_that_cannot_be_read_leaves_nothing_to_go_by(server, tmp_path):
+    with closing(sqlite3.connect(server.treasury.folder / "treasury.db")) as connection, connection:
+        connection.execute("DELETE FROM book_heads WHERE book = 'trading'")
+    server.file.write_text("[exposure]\n")
+
+    with pytest.raises(ConfigurationInvalid, match="is missing"):
+        PolicyInForce(server.stores, Settings(home=tmp_path), server.clock).start()
+
+
+def test_a_bad_edit_is_logged_once_and_not_before_every_walk(server, caplog):
+    server.file.write_text("[exposure]\n")
+
+    for _ in range(3):
+        server.policy.before_walk()
+
+    assert [record.message.partition(" ")[0] for record in caplog.records] == ["policy_file_refused"]
+
+
 def test_a_mended_file_is_followed_again(server):
     text = server.file.read_text()
     server.file.write_text("")

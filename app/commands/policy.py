@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.console import print_json, say
+from app.console import print_json, print_warning, say
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from domain.policy_history import PolicyEvent
+    from domain.policy import Policy
+    from domain.policy_history import PolicyEvent, PolicyStanding
 
 commands = typer.Typer(help="Show, change and try the limits.", no_args_is_help=True)
 
@@ -30,14 +31,16 @@ def show(file: FileArgument = None, *, as_json: JsonFlag = False, home: HomeOpti
     """Show every limit in force with its unit, or those of a file."""
     from app.policy_tables import print_policy
     from app.settings import load_policy, load_settings
-    from app.stores import is_set_up, open_stores
+    from app.stores import open_stores
     from domain.policy_history import PolicyStanding
 
     settings, standing = load_settings(home=home), PolicyStanding()
-    if file is None and is_set_up(settings):
+    if file is None:
         with open_stores(settings=settings) as stores:
             standing = stores.policies.standing()
     policy = standing.in_force or load_policy(file or settings.policy_path)
+    if file is None and standing.in_force is None:
+        print_warning(f"nothing is in force yet; this is the file {settings.policy_path}")
     if as_json:
         since = standing.since.isoformat() if standing.since else None
         print_json({"digest": policy.digest(), "since": since, "policy": policy})
@@ -76,7 +79,7 @@ def diff(file: FileArgument = None, *, as_json: JsonFlag = False, home: HomeOpti
 def apply(*, user: AsUser = None, as_json: JsonFlag = False, home: HomeOption = None) -> None:
     """Follow the home's file now: what is tighter takes effect, what is looser is proposed. Every run does the same."""
     from app.policy_in_force import PolicyInForce
-    from app.settings import load_settings
+    from app.settings import load_policy, load_settings
     from app.stores import open_stores
     from domain.errors import StoreUnavailable
 
@@ -86,11 +89,22 @@ def apply(*, user: AsUser = None, as_json: JsonFlag = False, home: HomeOption = 
         events = list(policy.follow_file())
         if policy.problem is not None:
             raise StoreUnavailable(f"trading is halted: {policy.problem}")
-        waits = policy.pending() is not None
+        told = _where_file_stands(stores.policies.standing(), load_policy(settings.policy_path))
     if as_json or events:
         _report(events, as_json=as_json)
     else:
-        say("nothing new: `autofi policy pending` shows what waits" if waits else "the file is in force")
+        say(told)
+
+
+def _where_file_stands(standing: PolicyStanding, wish: Policy) -> str:
+    """After the file was followed and nothing came of it."""
+    if standing.refused == wish.digest():
+        return (
+            "the file is not in force: what it loosens was refused; to ask again, let the file say something else "
+            "first (`autofi policy diff`)"
+        )
+    waits = standing.proposal is not None
+    return "nothing new: `autofi policy pending` shows what waits" if waits else "the file is in force"
 
 
 @commands.command("pending")

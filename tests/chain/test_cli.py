@@ -338,9 +338,6 @@ def replace(name: str, old: str, new: str) -> Callable[[Path], None]:
         (cut("autofi.db", 50_000), ["autofi.db", "from a backup"]),
         (write("checkpoints.db", "nonsense" * 99), ["checkpoints.db", "delete it to start afresh"]),
         (replace("strategies.toml", "chain_id = 31337", "chain_id = 1"), ["chain_id is 1", "31337", "correct it"]),
-        (replace("policy.toml", "max_gas_cost_usd", "max_gas_cost"), ["'economics.max_gas_cost'", "max_gas_cost_usd"]),
-        (replace("policy.toml", "horizon_days = 30", ""), ["economics.horizon_days", "missing"]),
-        (replace("policy.toml", "[risk]", "[risk"), ["policy.toml", "not valid TOML"]),
     ],
 )
 def test_what_is_damaged_is_named_with_the_fix_and_nothing_runs(home, damage, words):
@@ -350,6 +347,19 @@ def test_what_is_damaged_is_named_with_the_fix_and_nothing_runs(home, damage, wo
 
     assert [word for word in words if word not in message] == []
     assert not is_chain_running(home)
+
+
+@pytest.mark.parametrize("command", [["run", "--workflow", "mitigate"], ["status"]], ids=" ".join)
+def test_a_bad_edit_of_the_policy_closes_no_way_out(home, command):
+    replace("policy.toml", "max_gas_cost_usd = 100", "max_gas_cost_usd = -1")(home)
+
+    answer = of(home)(*command)
+
+    assert answer.exit_code == 0, answer
+    assert "warning: policy " in answer.stderr
+    assert "key 'economics.max_gas_cost_usd' is '-1'; allowed: a number, at least 0" in answer.stderr
+    assert "the policy in force stays" in answer.stderr
+    assert "error" not in answer.stderr
 
 
 def is_chain_running(home: Path) -> bool:
