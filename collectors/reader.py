@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 
 from collectors.onchain_rates import OnchainRates
+from collectors.pools import read_pools
 from collectors.portfolio import AccountReads
 from collectors.prices import OnchainPrices
 from collectors.quality import sift
 from collectors.quotes import read_quote
 from collectors.sequencer import read_sequencer
 from collectors.vaults import Previous
-from domain.errors import UnknownSubject
+from domain.errors import StaleOrDisputed, UnknownSubject
 from domain.market import Catalog, MarketSnapshot, QuotedSwap, Venue
+from domain.pools import TickPool
 from domain.portfolio import Portfolio
 from domain.ports import ChainReads, Clock, MarketReader
 
@@ -67,6 +69,14 @@ class ChainMarketReader(MarketReader):
             )
         header = self._reads.header()
         return read_quote(self._reads, self._catalog, header, venue=found, token_in=token_in, amount_in=amount_in)
+
+    def pools(self, token_a: str, token_b: str) -> tuple[TickPool, ...]:
+        """A swap can do without: it is then made at one venue, at the quote."""
+        try:
+            return read_pools(self._reads, self._reads.header(), self._catalog.venues_between(token_a, token_b))
+        except StaleOrDisputed as error:
+            logger.warning("pools_unreliable pair=%s-%s reason=%s", token_a, token_b, error)
+            return ()
 
     def _venue(self, venue_id: str) -> Venue:
         for venue in self._catalog.venues:

@@ -14,6 +14,7 @@ from pydantic import Field
 from domain.journal import JournalEntry, Verification
 from domain.market import MarketHistory, MarketSnapshot, QuotedSwap, RateObservation
 from domain.plan import RebalancePlan
+from domain.pools import TickPool
 from domain.portfolio import Portfolio
 from domain.run import AgentName, RunRecord, RunRequest, RunStatus
 from domain.transaction import (
@@ -86,6 +87,8 @@ class MarketReader(Protocol):
     def snapshot(self, block_number: int | None = None) -> MarketSnapshot: ...
     def portfolio(self, block_number: int | None = None) -> Portfolio: ...
     def quote(self, *, venue: str, token_in: str, token_out: str, amount_in: int) -> QuotedSwap: ...
+    def pools(self, token_a: str, token_b: str) -> tuple[TickPool, ...]:
+        """What the pair's venues hold, all at the head; none when what they answer cannot be relied on."""
 
 
 class ObservationStore(Protocol):

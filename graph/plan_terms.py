@@ -14,12 +14,28 @@ from domain.ports import MarketReader
 from domain.units import divide, to_base_units, value_usd
 from domain.verdict import Economics
 from tools.costs import NATIVE_DECIMALS, break_even_days, gas_cost_usd, gas_units
+from tools.swap_split import split_swaps
 
 FEE_HEADROOM_NUMERATOR: Final = 3
 FEE_HEADROOM_DENOMINATOR: Final = 2
 """The fee cap is half above the estimate: base fees move between proposal, approval and sending."""
 EXIT_HEADROOM: Final = 4
 """What an exit's cap is above that: it must hold through a base fee that jumps while others run for the door."""
+
+
+def route_swaps(
+    moves: Sequence[Move],
+    market: MarketReader,
+    *,
+    snapshot: MarketSnapshot,
+    catalog: Catalog,
+    policy: Policy,
+    is_exit: bool,
+) -> tuple[Move, ...]:
+    """Swaps split over the venues of their pair where that pays."""
+    pairs = {frozenset((move.token_in, move.token_out)) for move in moves if move.kind is MoveKind.SWAP}
+    pools = {pair: market.pools(*sorted(pair)) for pair in pairs if len(catalog.venues_between(*sorted(pair))) > 1}
+    return split_swaps(moves, pools, snapshot=snapshot, catalog=catalog, policy=policy, is_exit=is_exit)
 
 
 def quote_swaps(moves: Sequence[Move], market: MarketReader) -> dict[int, int]:

@@ -13,6 +13,7 @@ from domain.journal import JournalEntry
 from domain.market import Catalog, MarketSnapshot, QuotedSwap, StrategyKind
 from domain.plan import Candidate
 from domain.policy import Policy
+from domain.pools import TickPool
 from domain.portfolio import Portfolio
 from domain.ports import AgentModel, Journal, MarketReader, RunStore
 from domain.run import RiskEvent, RunRecord, RunRequest, Trigger, Workflow
@@ -66,6 +67,9 @@ class FairMarket:
             amount_out=scale_down_bps(fair, self.loss_bps),
             block_number=self._snapshot.block_number,
         )
+
+    def pools(self, token_a: str, token_b: str) -> tuple[TickPool, ...]:
+        return ()
 
 
 class SpentBudgets:

@@ -11,6 +11,7 @@ from domain.errors import ChainUnavailable
 from domain.market import MarketHistory, MarketSnapshot, QuotedSwap
 from domain.plan import RebalancePlan
 from domain.policy import Policy
+from domain.pools import TickPool
 from domain.portfolio import Portfolio
 from domain.ports import AgentModel, Simulation
 from domain.run import RunRequest, Trigger, Workflow
@@ -78,6 +79,9 @@ class FakeMarket:
         return QuotedSwap(
             venue=venue, token_in=token_in, token_out=token_out, amount_in=amount_in, amount_out=paid, block_number=100
         )
+
+    def pools(self, token_a: str, token_b: str) -> tuple[TickPool, ...]:
+        return ()
 
     # ObservationStore
     def append(self, snapshot: MarketSnapshot) -> None:

@@ -20,7 +20,7 @@ from graph.agent_tools import PlanAction, rebalancer_toolbox
 from graph.briefing import brief_economics, brief_moves, brief_policy, brief_portfolio
 from graph.budget import remaining_budget
 from graph.dependencies import Dependencies
-from graph.plan_terms import fee_cap_wei, fresh_economics, quote_swaps
+from graph.plan_terms import fee_cap_wei, fresh_economics, quote_swaps, route_swaps
 from graph.recorder import Recorder
 from graph.state import State, request_of
 from prompts.load import load
@@ -137,10 +137,18 @@ def _plan(state: State, dependencies: Dependencies, candidate: Candidate) -> tup
 
 
 def _settle_terms(state: State, dependencies: Dependencies, moves: Sequence[Move], *, is_exit: bool) -> _Terms:
-    """Quote every swap and set what it must pay at least. Raises Infeasible when a quote is below that."""
-    quotes = quote_swaps(moves, dependencies.market)
-    floored = with_minimum_outs(
+    """Route and quote every swap, set what it must pay at least. Raises Infeasible when a quote is below that."""
+    routed = route_swaps(
         moves,
+        dependencies.market,
+        snapshot=_snapshot(state, dependencies),
+        catalog=dependencies.catalog,
+        policy=dependencies.policy,
+        is_exit=is_exit,
+    )
+    quotes = quote_swaps(routed, dependencies.market)
+    floored = with_minimum_outs(
+        routed,
         quotes,
         snapshot=_snapshot(state, dependencies),
         catalog=dependencies.catalog,
