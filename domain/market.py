@@ -246,10 +246,14 @@ class MarketHistory(Value):
     """Tokens per receipt token, per strategy: a slash shows as a fall."""
     price_usd: tuple[DailySeries, ...]
     """Per token."""
+    supplied: tuple[DailySeries, ...] = ()
+    """Base units of the token as float64, per strategy: for trends, never an amount. Histories of old have none."""
+    utilization: tuple[DailySeries, ...] = ()
+    """Borrowed over supplied, per strategy that lends."""
 
     @model_validator(mode="after")
     def _series_match_days(self) -> Self:
-        for series in (*self.supply_apr, *self.share_price, *self.price_usd):
+        for series in (*self.supply_apr, *self.share_price, *self.price_usd, *self.supplied, *self.utilization):
             if len(series.values) != len(self.days):
                 raise ValueError(f"series {series.subject} has {len(series.values)} values for {len(self.days)} days")
         return self

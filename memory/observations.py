@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, and_, func, insert, select
+from sqlalchemy import Connection, Row, Select, Table, and_, func, insert, select
 
 from domain.digest import canonical_json
 from domain.errors import InvariantBroken
@@ -28,6 +28,15 @@ class Reading(NamedTuple):
     subject: str
     block_time: datetime
     value: float
+
+
+class PoolReading(NamedTuple):
+    """What of a rate observation is kept in its JSON alone. `utilization` is None where the strategy does not lend."""
+
+    strategy: str
+    block_time: datetime
+    supplied: float
+    utilization: float | None
 
 
 class SqlObservationStore(ObservationStore):
@@ -55,11 +64,18 @@ class SqlObservationStore(ObservationStore):
         with self._database.reading() as connection:
             rate_rows = connection.execute(_between(rates, span[0], until)).all()
             price_rows = connection.execute(_between(prices, span[0], until)).all()
+        pools = [_pool_reading(row) for row in _last_of_days(rate_rows)]
         return MarketHistory(
             days=span,
             supply_apr=_daily((Reading(r.strategy, r.block_time, r.supply_apr) for r in rate_rows), span),
             share_price=_daily((Reading(r.strategy, r.block_time, _real(r.share_price)) for r in rate_rows), span),
             price_usd=_daily((Reading(r.token, r.block_time, _real(r.price_usd)) for r in price_rows), span),
+            supplied=_daily((Reading(p.strategy, p.block_time, p.supplied) for p in pools), span),
+            utilization=_daily(
+                (Reading(p.strategy, p.block_time, p.utilization) for p in pools if p.utilization is not None),
+                span,
+                of_sources="max",
+            ),
         )
 
     def latest_rates(self) -> Sequence[RateObservation]:
@@ -110,17 +126,35 @@ def _real(value: Decimal) -> float:
     return float(value)  # statistics are float64; amounts never pass here
 
 
-def _daily(readings: Iterable[Reading], span: Sequence[datetime]) -> tuple[DailySeries, ...]:
+def _last_of_days(rows: Iterable[Row[Any]]) -> Iterable[Row[Any]]:
+    """Of each strategy, source and UTC day: what is not kept as a column is only read from these."""
+    newest: dict[tuple[str, str, date], Row[Any]] = {}
+    for row in rows:
+        key = (row.strategy, row.source, row.block_time.date())
+        if key not in newest or row.block_time >= newest[key].block_time:
+            newest[key] = row
+    return newest.values()
+
+
+def _pool_reading(row: Row[Any]) -> PoolReading:
+    observed = RateObservation.model_validate_json(row.observation)
+    return PoolReading(row.strategy, row.block_time, float(observed.supplied), observed.utilization)
+
+
+def _daily(
+    readings: Iterable[Reading], span: Sequence[datetime], *, of_sources: str = "min"
+) -> tuple[DailySeries, ...]:
+    """`of_sources` chooses where several read the same block: the one that is against ourselves."""
     import pandas as pd
 
     frame = pd.DataFrame(readings, columns=list(Reading._fields))
     if frame.empty:
         return ()
-    lowest = frame.groupby(["subject", "block_time"], sort=True)["value"].min()
+    worst = frame.groupby(["subject", "block_time"], sort=True)["value"].agg(of_sources)
     index = pd.DatetimeIndex(list(span))
     return tuple(
         DailySeries(subject=str(subject), values=_values(series.droplevel("subject"), index))
-        for subject, series in lowest.groupby(level="subject")
+        for subject, series in worst.groupby(level="subject")
     )
 
 

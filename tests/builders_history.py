@@ -21,6 +21,8 @@ def make_history(
     share_prices: Mapping[str, Values] | None = None,
     prices: Mapping[str, Values] | None = None,
     seed: int = 7,
+    supplied: Mapping[str, Values] | None = None,
+    utilizations: Mapping[str, Values] | None = None,
 ) -> MarketHistory:
     """Rates around 3 to 6 %, vaults that accrue 4 % up to a share price of 1, stable tokens within a few bps.
 
@@ -45,6 +47,8 @@ def make_history(
         supply_apr=_series({**apr_series, **(aprs or {})}),
         share_price=_series({**share_series, **(share_prices or {})}),
         price_usd=_series({**price_series, **(prices or {})}),
+        supplied=_series(supplied or {}),
+        utilization=_series(utilizations or {}),
     )
 
 

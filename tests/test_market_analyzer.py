@@ -85,6 +85,18 @@ def test_drained_pool_is_closed_and_warned_of() -> None:
     assert "pool is closed: 99.5% lent out" in state.warnings
 
 
+def test_pool_that_fills_up_says_for_how_long_and_until_when() -> None:
+    used = [0.5] * (DAYS - 3) + [0.82, 0.86, 0.0]
+    snapshot = snapshot_with("aave-dai", supplied=10**24, borrowed=9 * 10**23)
+
+    state = state_of("aave-dai", snapshot, make_history(days=DAYS, utilizations={"aave-dai": used}))
+
+    assert state.pressure is not None
+    assert (state.pressure.access, state.pressure.days_above) == (Access.TIGHT, 3)
+    assert state.pressure.days_to_full == pytest.approx(0.10 / 0.072)  # the median of the week's 21 pairs
+    assert any("for 3 days, full in 1.4 days at this week's pace" in reason for reason in state.reasons)
+
+
 def test_pool_without_a_curve_is_judged_by_the_usual_kink() -> None:
     found = state_of("aave-dai", snapshot_with("aave-dai", curve=None)).pressure
 

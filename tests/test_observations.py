@@ -134,3 +134,28 @@ def test_a_whole_snapshot_gives_a_series_for_everything_in_it(store):
 def test_a_history_without_bounds_is_a_broken_invariant(store, days):
     with pytest.raises(InvariantBroken, match=f"1 to 3660 days, got {days}"):
         store.history(days=days, until=NOW)
+
+
+def pool(supplied: int, borrowed: int | None, *, source: str = "onchain") -> RateObservation:
+    return rate(0.04, source=source).model_copy(update={"supplied": supplied, "borrowed": borrowed})
+
+
+def test_each_day_keeps_its_last_supply_and_utilization(store):
+    for hour, borrowed in ((0, 100), (23, 300), (12, 200)):
+        at = MIDNIGHT - timedelta(days=2) + timedelta(hours=hour)
+        store.append(snapshot(at, pool(10**24 * (1 + hour), 10**24 * (1 + hour) * borrowed // 1000)))
+    store.append(snapshot(MIDNIGHT, pool(5 * 10**24, None)))
+
+    history = store.history(days=3, until=NOW)
+
+    assert values(history.supplied) == {"aave-dai": (24e24, None, 5e24)}
+    assert values(history.utilization) == {"aave-dai": (0.3, None, None)}
+
+
+def test_of_two_sources_the_fuller_and_the_smaller_pool_counts(store):
+    store.append(snapshot(MIDNIGHT, pool(10**24, 5 * 10**23), pool(8 * 10**23, 7 * 10**23, source="mirror")))
+
+    history = store.history(days=1, until=NOW)
+
+    assert values(history.supplied) == {"aave-dai": (8e23,)}
+    assert values(history.utilization) == {"aave-dai": (0.875,)}

@@ -48,7 +48,25 @@ def test_calm_protocol_is_fully_known() -> None:
     assert (aave.is_stopped, aave.peg_deviation) == (False, 0.0)
     assert (aave.utilization, aave.kink) == (0.7, 0.8)
     assert aave.withdrawable_share == 0.3
-    assert aave.deposits_usd.tolist() == [20e6 * (3 + 3500 + 60000)]
+    assert aave.deposits_usd[-1] == 20e6 * (3 + 3500 + 60000)
+
+
+def test_deposits_of_the_past_are_valued_at_the_prices_of_their_day() -> None:
+    found = read(
+        days=4,
+        supplied={VAULT: [10e24, 8e24, None, 7e24]},
+        prices={"dai": [1.0, 0.5, 1.0, 1.0]},
+        share_prices={VAULT: [1.0] * 4},
+    )["limited-vault"]
+
+    assert found.deposits_usd == pytest.approx([10e6, 4e6, np.nan, 20e6], nan_ok=True)  # today is the snapshot's
+
+
+def test_deposits_of_a_history_without_supplies_are_known_today_only() -> None:
+    aave = read()["aave-v3"]
+
+    assert np.isnan(aave.deposits_usd[:-1]).all()
+    assert aave.deposits_usd.size == 120
 
 
 def test_fullest_pool_on_its_own_curve_speaks_for_the_protocol() -> None:

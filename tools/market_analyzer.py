@@ -15,7 +15,6 @@ from domain.market import Catalog, MarketHistory, MarketSnapshot, RateObservatio
 from tools.anomalies import Anomaly, find_anomalies
 from tools.history import FloatArray, series_of
 from tools.market_signals import (
-    CLOSED_UTILIZATION,
     REGIME_DAYS,
     TREND_DAYS,
     Access,
@@ -74,12 +73,12 @@ def require_rising_days(history: MarketHistory) -> None:
 def _analyze(strategy: Strategy, snapshot: MarketSnapshot, history: MarketHistory, catalog: Catalog) -> MarketState:
     rate, has_peg = snapshot.rate(strategy.id), catalog.token(strategy.token).is_stable
     past = series_of(history.supply_apr, strategy.id, len(history.days))
-    aprs = _up_to_now(past, rate.supply_apr if rate else None, snapshot, history)
+    aprs = up_to_now(past, rate.supply_apr if rate else None, snapshot, history)
     state = MarketState(
         strategy=strategy.id,
         trend=read_trend(aprs, column=strategy.id),
         regime=read_regime(aprs, column=strategy.id),
-        pressure=_pressure(rate),
+        pressure=_pressure(rate, snapshot, history),
         peg=_peg(strategy.token, snapshot, history) if has_peg else None,
         anomalies=tuple(
             found for found in find_anomalies(aprs, column=strategy.id) if found.last >= aprs.size - RECENT_DAYS
@@ -93,26 +92,26 @@ def _analyze(strategy: Strategy, snapshot: MarketSnapshot, history: MarketHistor
     )
 
 
-def _up_to_now(past: FloatArray, newest: float | None, snapshot: MarketSnapshot, history: MarketHistory) -> FloatArray:
+def up_to_now(past: FloatArray, newest: float | None, snapshot: MarketSnapshot, history: MarketHistory) -> FloatArray:
     """The history with the snapshot's reading as its newest day, also where the history has begun that day already."""
     began = bool(history.days) and history.days[-1].date() == snapshot.block_time.date()
     before = past[:-1] if began else past
     return np.append(before, np.nan if newest is None else newest)
 
 
-def _pressure(rate: RateObservation | None) -> Pressure | None:
-    """Of the snapshot alone: the history keeps no utilization."""
+def _pressure(rate: RateObservation | None, snapshot: MarketSnapshot, history: MarketHistory) -> Pressure | None:
     if rate is None or rate.utilization is None:
         return None
+    past = series_of(history.utilization, rate.strategy, len(history.days))
     kink = rate.curve.optimal_utilization if rate.curve else CURVELESS_KINK
-    return read_pressure(np.array([rate.utilization]), kink=kink, column=rate.strategy)
+    return read_pressure(up_to_now(past, rate.utilization, snapshot, history), kink=kink, column=rate.strategy)
 
 
 def _peg(token: str, snapshot: MarketSnapshot, history: MarketHistory) -> PegHealth | None:
     """Of the lowest source, as holdings are valued."""
     price = snapshot.price_usd(token)
     past = series_of(history.price_usd, token, len(history.days))
-    return read_peg(_up_to_now(past, None if price is None else float(price), snapshot, history), column=token)
+    return read_peg(up_to_now(past, None if price is None else float(price), snapshot, history), column=token)
 
 
 def _warnings(state: MarketState, strategy: Strategy, rate: RateObservation | None) -> tuple[str, ...]:
@@ -140,8 +139,8 @@ def _reasons(state: MarketState, strategy: Strategy) -> tuple[str, ...]:
         )
     if (pressure := state.pressure) is not None:
         found.append(
-            f"pool {pressure.access}: utilization {pressure.utilization:.1%}, kink {pressure.kink:.0%}, "
-            f"closed from {CLOSED_UTILIZATION:.0%}"
+            f"pool {pressure.access}: utilization {pressure.utilization:.1%}, above the kink of {pressure.kink:.0%} "
+            f"for {pressure.days_above} days, {_outlook(pressure)}"
         )
     if (peg := state.peg) is not None:
         found.append(
@@ -149,6 +148,12 @@ def _reasons(state: MarketState, strategy: Strategy) -> tuple[str, ...]:
             f"off on {peg.days_off} of {peg.known_days} days"
         )
     return tuple(found)
+
+
+def _outlook(pressure: Pressure) -> str:
+    if pressure.days_to_full is None:
+        return "not seen to rise"
+    return f"full in {pressure.days_to_full:.1f} days at this week's pace"
 
 
 def _unknown(state: MarketState, rate: RateObservation | None, *, has_peg: bool) -> tuple[str, ...]:

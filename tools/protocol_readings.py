@@ -9,8 +9,8 @@ import numpy as np
 from domain.market import Catalog, MarketHistory, MarketSnapshot, RateObservation, Strategy, StrategyKind
 from domain.risk_facts import Factor
 from domain.units import value_usd
-from tools.history import carry_forward, series_of
-from tools.market_analyzer import CURVELESS_KINK
+from tools.history import FloatArray, carry_forward, series_of
+from tools.market_analyzer import CURVELESS_KINK, up_to_now
 from tools.protocol_factors import TREND_DAYS, ProtocolReadings
 from tools.protocol_risk import deepest_fall
 
@@ -20,8 +20,8 @@ def read_protocols(
 ) -> tuple[ProtocolReadings, ...]:
     """One reading per protocol of the catalog, by name. `incidents` names protocols with one that is open.
 
-    A factor of a protocol is unknown where it is unknown of any of its strategies. Deposits are today's alone: the
-    history keeps none. Never raises for missing readings.
+    A factor of a protocol is unknown where it is unknown of any of its strategies. Deposits are valued at the prices of
+    their own day, known only where supply and price of every strategy are. Never raises for missing readings.
     """
     protocols = sorted({strategy.protocol for strategy in catalog.strategies})
     return tuple(_read(protocol, catalog, snapshot, history, is_open=protocol in incidents) for protocol in protocols)
@@ -41,7 +41,7 @@ def _read(
         is_stopped=_is_stopped(rates, is_open=is_open),
         peg_deviation=_worst_peg(strategies, snapshot, catalog),
         share_price_fall=_worst(vaults, lambda vault: _fall(vault, snapshot, history)),
-        deposits_usd=np.array([_deposits_usd(strategies, snapshot, catalog)]),
+        deposits_usd=_deposits_usd(strategies, snapshot, history, catalog),
         withdrawable_share=_least_withdrawable(rates),
         utilization=None if fullest is None or None in lending else fullest.utilization or 0.0,
         kink=_kink(fullest),
@@ -93,16 +93,22 @@ def _fall(vault: Strategy, snapshot: MarketSnapshot, history: MarketHistory) -> 
     return deepest_fall(np.append(past, float(rate.share_price)), days=TREND_DAYS)
 
 
-def _deposits_usd(strategies: Sequence[Strategy], snapshot: MarketSnapshot, catalog: Catalog) -> float:
-    """NaN where one of the strategies was not read or its token has no price."""
-    total = 0.0
-    for strategy in strategies:
-        rate, price = snapshot.rate(strategy.id), snapshot.price_usd(strategy.token)
-        if rate is None or price is None:
-            return np.nan
-        decimals = catalog.token(strategy.token).decimals
-        total += float(value_usd(rate.supplied, decimals=decimals, price_usd=price))
-    return total
+def _deposits_usd(
+    strategies: Sequence[Strategy], snapshot: MarketSnapshot, history: MarketHistory, catalog: Catalog
+) -> FloatArray:
+    """One value per day up to now; NaN on days on which a strategy was not read or its token had no price."""
+    lines = [_line_usd(strategy, snapshot, history, catalog) for strategy in strategies]
+    return np.asarray(np.sum(lines, axis=0))
+
+
+def _line_usd(strategy: Strategy, snapshot: MarketSnapshot, history: MarketHistory, catalog: Catalog) -> FloatArray:
+    days, decimals = len(history.days), catalog.token(strategy.token).decimals
+    rate, price = snapshot.rate(strategy.id), snapshot.price_usd(strategy.token)
+    newest = None
+    if rate is not None and price is not None:
+        newest = float(value_usd(rate.supplied, decimals=decimals, price_usd=price))
+    supplied = series_of(history.supplied, strategy.id, days) / 10.0**decimals
+    return up_to_now(supplied * series_of(history.price_usd, strategy.token, days), newest, snapshot, history)
 
 
 def _least_withdrawable(rates: Sequence[RateObservation | None]) -> float | None:
