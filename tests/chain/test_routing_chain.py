@@ -16,9 +16,14 @@ from chain.world_uniswap import FOREVER, MINT, ZERO
 from collectors.pools import read_pools
 from domain.errors import Infeasible
 from domain.market import Venue
+from domain.plan import Move, MoveKind
 from domain.pools import PairPool, TickPool
+from graph.plan_terms import quote_swaps, route_swaps
+from tests.builders_evidence import make_limits
 from tests.chain.market import Market
+from tests.chain.test_guards import Desk, bytes_and_money
 from tests.chain.test_reader import connect
+from tools.allocation import with_minimum_outs
 from tools.pair_pool import pair_pool_output
 from tools.routing import pool_output, split_swap
 from tools.tick_pool import tick_pool_output
@@ -184,3 +189,23 @@ def reserves_code(pool: PairPool) -> str:
     """EVM code that answers every call with (reserve_0, reserve_1, 0), as getReserves() does."""
     words = [value.to_bytes(32, "big").hex() for value in (pool.reserve_0, pool.reserve_1)]
     return f"0x7f{words[0]}6000527f{words[1]}60205260606000f3"
+
+
+def test_a_plans_large_swap_is_split_and_every_leg_passes_the_guards(world: World) -> None:
+    """The whole way of the product: pools read, legs routed, quoted and floored, bytes built, simulated and judged."""
+    desk = Desk(world)
+    desk.policy = make_limits(slippage={"max_day_slippage_usd": 5_000, "max_week_slippage_usd": 5_000})
+    order = Move(kind=MoveKind.SWAP, token_in="usdc", token_out="dai", amount_in=500_000 * USDC, venue="usdc-dai-100")
+    terms = {"snapshot": desk.snapshot, "catalog": desk.catalog, "policy": desk.policy, "is_exit": False}
+
+    legs = route_swaps([order], desk.reader, **terms)
+    quotes = quote_swaps(legs, desk.reader)
+    moves = with_minimum_outs(legs, quotes, **terms)
+    evidence = desk.evidence(list(moves))
+
+    alone = quote_swaps([order], desk.reader)[0]
+    assert [leg.venue for leg in legs] == ["usdc-dai-100", "usdc-dai-500"]
+    assert sum(leg.amount_in for leg in legs) == order.amount_in
+    assert sum(quotes.values()) > alone
+    assert bytes_and_money(evidence) == set()
+    assert evidence.after.cash_of("dai") - evidence.before.cash_of("dai") == sum(quotes.values())
