@@ -199,6 +199,53 @@ def test_cap_holds_in_its_own_part_only() -> None:
     assert found.parts[FactorGroup.LIQUIDITY].score == 100.0
 
 
+def wrapped(*readings: ProtocolReadings) -> dict[str, ProtocolAssessment]:
+    facts = RiskFacts(protocols=tuple(FACT.model_copy(update={"id": reading.protocol}) for reading in readings))
+    return {found.protocol: found for found in assess_protocols(readings, facts)}
+
+
+def test_protocol_that_rests_on_a_weaker_one_scores_no_more_and_says_so() -> None:
+    weak = replace(CALM, protocol="base", utilization=1.0)
+    middle = replace(CALM, protocol="middle", rests_on=frozenset({"base"}))
+    top = replace(CALM, protocol="top", rests_on=frozenset({"middle"}))
+
+    found = wrapped(top, middle, weak)
+
+    assert found["top"].composite == found["middle"].composite == found["base"].composite
+    assert found["top"].reasons[0] == "at most 91.7: it rests on base"
+    assert found["top"].parts[FactorGroup.LIQUIDITY].score == 100.0
+
+
+def test_protocol_that_rests_on_a_better_one_keeps_its_own_score() -> None:
+    found = wrapped(
+        replace(CALM, protocol="top", utilization=1.0, rests_on=frozenset({"base"})), replace(CALM, protocol="base")
+    )
+
+    assert found["top"].composite.score == pytest.approx(100 * 11 / 12)
+    assert "base" not in " ".join(found["top"].reasons)
+
+
+def test_protocol_that_rests_on_one_that_nobody_read_has_no_score() -> None:
+    found = wrapped(replace(CALM, rests_on=frozenset({"elsewhere"})))["aave-v3"]
+
+    assert (found.composite.score, found.composite.lower, found.composite.upper) == (None, 0.0, 100.0)
+    assert found.reasons[0] == "no score: it rests on elsewhere, which has none"
+
+
+def test_protocols_that_rest_on_each_other_share_the_weaker_score() -> None:
+    first = replace(CALM, protocol="first", rests_on=frozenset({"second"}))
+    second = replace(CALM, protocol="second", rests_on=frozenset({"first"}), is_stopped=True)
+
+    found = wrapped(first, second)
+
+    assert found["first"].composite.score == found["second"].composite.score == 40.0
+
+
+def test_protocol_that_is_read_twice_is_refused() -> None:
+    with pytest.raises(StaleOrDisputed, match="each protocol must be read once"):
+        assess_protocols([CALM, CALM], RiskFacts())
+
+
 share = st.none() | st.floats(0, 1)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from domain.market import MarketSnapshot, RateObservation
+from domain.market import Catalog, MarketSnapshot, RateObservation
 from domain.risk_facts import Factor
 from tests.builders import make_catalog, make_price, make_rate, make_snapshot
 from tests.builders_history import make_history
@@ -122,6 +122,19 @@ def test_fall_of_a_share_price_is_the_vaults() -> None:
 
     assert found["limited-vault"].share_price_fall == pytest.approx(0.05)
     assert found["aave-v3"].not_applicable == frozenset({Factor.SHARE_PRICE})
+
+
+def test_vault_rests_on_the_protocols_that_it_names_and_not_on_other_factors() -> None:
+    catalog = make_catalog()
+    vault = catalog.strategy(VAULT).model_copy(update={"factors": ("aave-v3", "vault-owner")})
+    resting = Catalog.model_validate({**dict(catalog), "strategies": (*catalog.strategies[:-1], vault)})
+
+    found = read_protocols(resting, make_snapshot(), make_history(), incidents=frozenset())
+
+    assert {readings.protocol: readings.rests_on for readings in found} == {
+        "aave-v3": frozenset(),
+        "limited-vault": frozenset({"aave-v3"}),
+    }
 
 
 def test_share_price_of_a_vault_that_was_not_read_is_unknown() -> None:

@@ -6,9 +6,10 @@ Beside the observed score that guards judge (tools.protocol_risk), which knows n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from domain.errors import StaleOrDisputed
 from domain.risk_facts import GROUP_OF, Factor, FactorGroup, RiskFacts
 from tools.protocol_factors import FULL, FactorPoints, ProtocolReadings, score_factors
 
@@ -32,6 +33,9 @@ class PartScore:
     """Of the weight of the factors that apply."""
 
 
+NOTHING_KNOWN: Final = PartScore(None, 0.0, FULL, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class ProtocolAssessment:
     protocol: str
@@ -45,9 +49,54 @@ class ProtocolAssessment:
 def assess_protocols(readings: Sequence[ProtocolReadings], facts: RiskFacts) -> tuple[ProtocolAssessment, ...]:
     """One assessment per reading, in the order given; empty for none.
 
-    Raises StaleOrDisputed naming protocol and field for a reading that cannot be, as score_factors does.
+    A protocol that rests on others scores at most what the weakest of them does, and has no score where one of them
+    has none or was not read. Parts are each protocol's own.
+    Raises StaleOrDisputed naming the protocol for one that is read twice, and the field for a reading that cannot be.
     """
-    return tuple(_assess(reading, facts) for reading in readings)
+    own = {reading.protocol: _assess(reading, facts) for reading in readings}
+    if len(own) != len(readings):
+        raise StaleOrDisputed(f"each protocol must be read once, got {[reading.protocol for reading in readings]}")
+    rests_on = {reading.protocol: reading.rests_on for reading in readings}
+    return tuple(_resting(own[reading.protocol], own, _below(reading.protocol, rests_on)) for reading in readings)
+
+
+def _below(protocol: str, rests_on: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Everything that it rests on, directly or not; two that rest on each other are found once."""
+    found: set[str] = set()
+    open_names = [protocol]
+    while open_names:
+        fresh = rests_on.get(open_names.pop(), frozenset()) - found
+        found |= fresh
+        open_names += sorted(fresh)
+    return frozenset(found - {protocol})
+
+
+def _resting(
+    top: ProtocolAssessment, own: Mapping[str, ProtocolAssessment], below: frozenset[str]
+) -> ProtocolAssessment:
+    whole = top.composite
+    parts = {name: own[name].composite if name in own else NOTHING_KNOWN for name in sorted(below)}
+    together = (whole, *parts.values())
+    scores = [part.score for part in together if part.score is not None]
+    composite = PartScore(
+        score=min(scores) if len(scores) == len(together) else None,
+        lower=min(part.lower for part in together),
+        upper=min(part.upper for part in together),
+        known_share=whole.known_share,
+    )
+    reasons = tuple(_weaker(name, part) for name, part in parts.items() if _is_weaker(part, whole))
+    return replace(top, composite=composite, reasons=(*reasons, *top.reasons))
+
+
+def _is_weaker(part: PartScore, whole: PartScore) -> bool:
+    is_lower = part.lower < whole.lower or part.upper < whole.upper
+    return part.score is None or is_lower or (whole.score is not None and part.score < whole.score)
+
+
+def _weaker(name: str, part: PartScore) -> str:
+    if part.score is None:
+        return f"no score: it rests on {name}, which has none"
+    return f"at most {part.score:.1f}: it rests on {name}"
 
 
 def _assess(reading: ProtocolReadings, facts: RiskFacts) -> ProtocolAssessment:
@@ -72,7 +121,7 @@ def _combine(factors: Sequence[FactorPoints], weights: Mapping[Factor, float], e
     known = [(entry.points, weights[entry.factor]) for entry in factors if entry.points is not None]
     weight = sum(share for _, share in known)
     if total <= 0 or weight <= 0:
-        return PartScore(None, 0.0, FULL, 0.0)
+        return NOTHING_KNOWN
     points, cap = sum(points * share for points, share in known), min(map(_cap, factors))
     return PartScore(
         score=min(points / weight, cap) if weight >= enough * total else None,

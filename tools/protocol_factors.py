@@ -82,6 +82,8 @@ class ProtocolReadings:
     utilization: float | None = None
     kink: float = 0.9
     not_applicable: frozenset[Factor] = frozenset()
+    rests_on: frozenset[str] = frozenset()
+    """Protocols that hold its deposits in turn."""
 
 
 def score_factors(readings: ProtocolReadings, fact: ProtocolFact | None) -> Mapping[Factor, FactorPoints]:

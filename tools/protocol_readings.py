@@ -45,6 +45,7 @@ def _read(
         withdrawable_share=_least_withdrawable(rates),
         utilization=None if fullest is None or None in lending else fullest.utilization or 0.0,
         kink=_kink(fullest),
+        rests_on=_rests_on(strategies, catalog),
         not_applicable=_not_applicable(strategies, lending=bool(lending), has_vault=bool(vaults), catalog=catalog),
     )
 
@@ -55,6 +56,13 @@ def _not_applicable(
     has_peg = any(catalog.token(strategy.token).is_stable for strategy in strategies)
     applies = {Factor.UTILIZATION: lending, Factor.SHARE_PRICE: has_vault, Factor.PEG: has_peg}
     return frozenset(factor for factor, does in applies.items() if not does)
+
+
+def _rests_on(strategies: Sequence[Strategy], catalog: Catalog) -> frozenset[str]:
+    """Those of the catalog's protocols that its strategies name as a shared factor."""
+    own = {strategy.protocol for strategy in strategies}
+    listed = {strategy.protocol for strategy in catalog.strategies}
+    return frozenset(name for strategy in strategies for name in strategy.factors if name in listed - own)
 
 
 def _is_stopped(rates: Sequence[RateObservation | None], *, is_open: bool) -> bool | None:
