@@ -79,7 +79,13 @@ def var_figures(history: Path, scored: Path | None = None) -> list[Figure]:
     return [
         Figure("var_tests", 2 * len(scores), "tests", note=books),
         Figure("var_rejections", rejections(scores), "tests", 0),
-        Figure("es_intervals_containing_1", held, "intervals", len(scores), f"of {len(ratios)} with breaches enough"),
+        Figure(
+            "es_intervals_containing_1",
+            held,
+            "intervals",
+            len(ratios),
+            f"{len(scores) - len(ratios)} rows have below 5",
+        ),
     ]
 
 

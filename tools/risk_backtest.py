@@ -21,6 +21,8 @@ MIN_DAYS: Final = 100
 MIN_BREACHES: Final = 5
 RATIO_RESAMPLES: Final = 2000
 RATIO_CONFIDENCE: Final = 0.95
+SMALLEST_ERROR: Final = 1e-6
+"""A resample of one breach alone has no error of its own; it counts as this part of the sample's."""
 
 Breaches = NDArray[np.bool_]
 
@@ -90,21 +92,36 @@ def shortfall_ratio(
 ) -> ShortfallRatio | None:
     """Sum of breach-day losses over the sum of their CVaR forecasts, with a 95 % bootstrap interval over breaches.
 
-    After the residual test of McNeil and Frey (2000), as a ratio, so that assets compare. Three arrays of shape (n,);
-    None below 5 breaches, or where CVaR was forecast as zero on all of them.
+    After the residual test of McNeil and Frey (2000), as a ratio, so that assets compare. The interval is the
+    studentized bootstrap (Hall 1988): breaches are few and their depth is skewed, and a percentile interval would
+    miss a right forecast of heavy tails one time in five instead of one in twenty. Three arrays of shape (n,); None
+    below 5 breaches, where CVaR was forecast as zero on one of them, or where depth does not vary.
     """
     _require_days(returns, var)
     _require_days(returns, cvar)
     breached = breaches_of(returns, var)
     losses, forecasts = -returns[breached], cvar[breached]
-    if losses.size < MIN_BREACHES or forecasts.sum() <= 0:
+    if losses.size < MIN_BREACHES or not (forecasts > 0).all():
         return None
     drawn = np.random.default_rng(seed).integers(0, losses.size, size=(RATIO_RESAMPLES, losses.size))
-    expected = forecasts[drawn].sum(axis=1)
-    ratios = np.divide(losses[drawn].sum(axis=1), expected, out=np.full(RATIO_RESAMPLES, np.inf), where=expected > 0)
+    ratio, error = _ratio_with_error(losses[None, :], forecasts[None, :])
+    ratios, errors = _ratio_with_error(losses[drawn], forecasts[drawn])
+    if not error[0] > 0:
+        return None
+    distances = (ratios - ratio) / np.maximum(errors, error * SMALLEST_ERROR)
     tail = (1.0 - RATIO_CONFIDENCE) / 2.0
-    lower, upper = np.quantile(ratios, [tail, 1.0 - tail])
-    return ShortfallRatio(float(losses.sum() / forecasts.sum()), float(lower), float(upper), int(losses.size))
+    low, high = np.quantile(distances, [tail, 1.0 - tail])
+    value, width = float(ratio[0]), float(error[0])
+    lower, upper = max(value - float(high) * width, 0.0), value - float(low) * width
+    return ShortfallRatio(value, lower, upper, int(losses.size))
+
+
+def _ratio_with_error(losses: FloatArray, forecasts: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Ratio of sums and its standard error, per row."""
+    expected = forecasts.sum(axis=1)
+    ratio = losses.sum(axis=1) / expected
+    residuals = losses - ratio[:, None] * forecasts
+    return ratio, np.sqrt((residuals**2).sum(axis=1)) / expected
 
 
 def holm_rejections(p_values: Sequence[float], *, significance: float = 0.05) -> tuple[bool, ...]:
