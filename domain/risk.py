@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
 from domain.stress import StressFamily, scenario_name
 from domain.units import Ratio, Slug, Value
 
+AFTER: Final = "after"
+"""Subject of the report on the book that the simulation left."""
+
 
 class Estimate(Value):
-    """A statistic with its evidence: a number without a sample size and an interval is not judged, it is denied."""
+    """A statistic with its evidence: a number without a sample size and an interval is not judged, it is denied.
 
-    value: Ratio
-    lower: Ratio
-    upper: Ratio
+    Losses and deviations, never below zero: where nothing was lost, the loss is 0 and not a gain.
+    """
+
+    value: Ratio = Field(ge=0)
+    lower: Ratio = Field(ge=0)
+    upper: Ratio = Field(ge=0)
     confidence: Ratio = Field(gt=0, lt=1)
     """Coverage of [lower, upper]."""
     sample_size: int = Field(ge=0)

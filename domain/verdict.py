@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
@@ -14,6 +15,10 @@ from domain.portfolio import Portfolio
 from domain.risk import ProtocolScore, RiskReport
 from domain.transaction import DecodedBatch, SimulationReport
 from domain.units import Address, Bps, Digest, Ratio, Slug, Usd, UtcDatetime, Value
+
+Spent = Annotated[Usd, Field(ge=0)]
+"""What was used up or lost: no batch gives a budget back."""
+Cost = Annotated[Ratio, Field(ge=0)]
 
 
 class TradingState(StrEnum):
@@ -28,14 +33,14 @@ class BudgetState(Value):
     """What rolling windows have used, in-flight counted as spent. Unreadable ledger: is_intact False."""
 
     is_intact: bool
-    value_day_usd: Usd
-    value_week_usd: Usd
-    loss_day_usd: Usd
-    loss_week_usd: Usd
-    gas_day_usd: Usd
-    slippage_day_usd: Usd
-    slippage_week_usd: Usd
-    turnover_day_usd: Usd
+    value_day_usd: Spent
+    value_week_usd: Spent
+    loss_day_usd: Spent
+    loss_week_usd: Spent
+    gas_day_usd: Spent
+    slippage_day_usd: Spent
+    slippage_week_usd: Spent
+    turnover_day_usd: Spent
     runs_hour_count: int = Field(ge=0)
 
 
@@ -65,8 +70,8 @@ class Economics(Value):
     """Tool results the certificate vouches for, in USD over the policy's horizon."""
 
     lower_gain_usd: Ratio | None
-    cost_usd: Ratio | None
-    break_even_days: Ratio | None
+    cost_usd: Cost | None
+    break_even_days: Cost | None
 
 
 class Evidence(Value):

@@ -47,8 +47,10 @@ GUARDS: Final[Mapping[str, Guard]] = {
 
 REFUSES_EXITS: Final = frozenset({"binding", "allowlist", "simulation", "slippage"})
 """Guards whose denials, faults included, hold for exits too (slippage asks of an exit only its emergency floor)."""
-WAIVED_CODES: Final = frozenset({"simulation_stale", "policy_digest", "snapshot_digest", "plan_expired"})
-"""Codes of those guards that do not: they are about age. Sender and signer still refuse an expired envelope."""
+WAIVED_CODES: Final = frozenset(
+    {"simulation_stale", "policy_digest", "snapshot_digest", "plan_expired", "block_mismatch"}
+)
+"""Codes of those guards that do not: about age and origin. Sender and signer still refuse an expired envelope."""
 
 DENIAL_FIELDS: Final = ("code", "subject", "limit", "observed", "unit")
 

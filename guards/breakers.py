@@ -20,10 +20,10 @@ BLINDING_ERRORS: Final = frozenset({"stale_or_disputed", "chain_unavailable"})
 BLINDING_CODES: Final = frozenset(
     {
         "price_missing", "price_stale", "price_sources_too_few", "price_disputed",
-        "rate_stale", "snapshot_old", "block_lag", "sequencer_down",
+        "rate_stale", "snapshot_old", "block_lag", "sequencer_down", "block_mismatch",
     }
 )  # fmt: skip
-"""Of the freshness guard; a pause or a broken peg is news about the market, not about our eyes."""
+"""Old or mixed readings; a pause or a broken peg is news about the market, not about our eyes."""
 
 
 def judge_breakers(readings: BreakerReadings, policy: Policy) -> tuple[Trip, ...]:

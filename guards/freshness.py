@@ -40,7 +40,8 @@ def used_tokens(case: Case) -> tuple[str, ...]:
 
 def _check_snapshot(case: Case) -> Iterator[Row]:
     limits, snapshot = case.evidence.policy.freshness, case.evidence.snapshot
-    age = age_seconds(snapshot.taken_at, case)
+    older, newer = sorted((snapshot.taken_at, snapshot.block_time))  # a block may be old that was read just now
+    age = None if age_seconds(newer, case) is None else age_seconds(older, case)
     yield RULER.at_most("snapshot_old", "snapshot", observed=age, limit=limits.max_snapshot_age_seconds, unit="seconds")
     lag = case.evidence.head_block_number - snapshot.block_number
     observed = lag if lag >= 0 else None  # a snapshot ahead of the head is from another chain or a dropped block

@@ -10,26 +10,51 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from domain.policy import RiskLimits
-from domain.risk import Estimate, RiskReport, TailRisk
+from domain.risk import AFTER, Estimate, RiskReport, TailRisk
 from domain.stress import StressFamily, scenario_name, scenario_set
+from domain.units import EXACT
 from guards.case import Case
-from guards.finding import Quantity, Row, Ruler, measured
+from guards.finding import Quantity, Row, Ruler, measured, text
+from guards.measures import nav_after
 
 RULER = Ruler("risk")
 SUBJECT = "simulated book"
 LEVELS = (("95", 0.95), ("99", 0.99))
+VALUE_TOLERANCE = Decimal("0.000001")
+"""Of the book's value: what a report's float may differ from exact money."""
 
 
 def check_risk(case: Case) -> tuple[Row, ...]:
     """Too little data is a denial: a risk that nobody measured is not a small one."""
     report, limits = case.evidence.risk_after, case.evidence.policy.risk
     if report is None:
-        return (RULER.fact("risk_missing", SUBJECT, passed=False, limit="a report", observed="none"),)
-    return tuple(
-        row
-        for code, estimate, limit in _measures(report, limits)
-        for row in _check_estimate(code, estimate, limit, limits=limits)
-    ) + tuple(_check_stress(report, case))
+        return (_missing("none"),)
+    other = _other_book(report, case)
+    missing = () if other is None else (_missing(other),)
+    return (
+        missing
+        + tuple(
+            row
+            for code, estimate, limit in _measures(report, limits)
+            for row in _check_estimate(code, estimate, limit, limits=limits)
+        )
+        + tuple(_check_stress(report, case))
+    )
+
+
+def _missing(observed: str) -> Row:
+    return RULER.fact("risk_missing", SUBJECT, passed=False, limit="a report on it", observed=observed)
+
+
+def _other_book(report: RiskReport, case: Case) -> str | None:
+    """What the report is about where that is not the simulated book; a book without a value has no report."""
+    if report.subject != AFTER:
+        return f"a report on {report.subject}"
+    value, reported = nav_after(case), measured(report.net_asset_value_usd)
+    if value is None or reported is None:
+        return "a value that is unknown"
+    gap = EXACT.subtract(value, reported).copy_abs()
+    return None if gap <= EXACT.multiply(value, VALUE_TOLERANCE) else f"a report on {text(reported)} USD"
 
 
 def _measures(report: RiskReport, limits: RiskLimits) -> Iterator[tuple[str, Estimate | None, Quantity | str]]:
@@ -44,9 +69,11 @@ def _measures(report: RiskReport, limits: RiskLimits) -> Iterator[tuple[str, Est
 
 
 def _tail(report: RiskReport, level: float, *, limits: RiskLimits) -> TailRisk | None:
-    """A tail over another horizon than the policy's limit is unknown, not comparable."""
+    """Unknown over another horizon than the policy's limit, and where it contradicts itself: CVaR is at least VaR."""
     tail = report.tail(level)
-    return tail if tail is not None and tail.horizon_days == limits.horizon_days else None
+    if tail is None or tail.horizon_days != limits.horizon_days or tail.cvar.value < tail.var.value:
+        return None
+    return tail
 
 
 def _check_estimate(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from domain.market import Strategy, StrategyKind
-from domain.transaction import NATIVE
+from domain.transaction import NATIVE, SimulationReport
 from guards.binding import batch_digest
 from guards.case import Case
 from guards.deltas import (
@@ -23,6 +23,7 @@ from guards.measures import changes
 
 RULER = Ruler("simulation")
 UNIT: Final = "base units"
+RAN: Final = "succeeded"
 
 
 def check_simulation(case: Case) -> tuple[Row, ...]:
@@ -36,14 +37,21 @@ def check_simulation(case: Case) -> tuple[Row, ...]:
 
 def _check_report(case: Case) -> Iterator[Row]:
     report, digest = case.evidence.simulation, batch_digest(case)
-    outcome = "succeeded" if report.succeeded else f"failed: {report.failure}"
-    yield RULER.fact("simulation_failed", "batch", passed=report.succeeded, limit="succeeded", observed=outcome)
+    outcome = _outcome(report)
+    yield RULER.fact("simulation_failed", "batch", passed=outcome == RAN, limit=RAN, observed=outcome)
     is_ours = report.batch_digest == digest
     yield RULER.fact("simulation_digest", "batch", passed=is_ours, limit=digest, observed=report.batch_digest)
     age = case.evidence.head_block_number - report.block_number
     observed = age if age >= 0 else None  # ahead of the head: of a block that was dropped
     limit = case.evidence.policy.simulation.max_age_blocks
     yield RULER.at_most("simulation_stale", "batch", observed=observed, limit=limit, unit="blocks")
+
+
+def _outcome(report: SimulationReport) -> str:
+    """No transaction runs on no gas: where none was used, nothing was simulated."""
+    if not report.succeeded:
+        return f"failed: {report.failure}"
+    return RAN if report.gas_used else "used no gas"
 
 
 def _check_account(case: Case) -> Iterator[Row]:

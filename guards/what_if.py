@@ -28,13 +28,15 @@ def under_policy(evidence: Evidence, policy: Policy) -> Evidence:
 
 
 def on_market(evidence: Evidence, snapshot: MarketSnapshot) -> Evidence:
-    """The same calls, minimum outs and expiry, at the prices, rates and pauses of another moment."""
-    old = evidence.plan
+    """The same book, calls, minimum outs and expiry, at the prices, rates and pauses of another moment."""
+    old, before = evidence.plan, evidence.before
+    read_at = snapshot if before.block_number == evidence.snapshot.block_number else before
     named = snapshot.digest() if old.snapshot_digest == evidence.snapshot.digest() else old.snapshot_digest
     plan = old.model_copy(update={"snapshot_digest": named})
     return evidence.model_copy(
         update={
             "snapshot": snapshot,
+            "before": before.model_copy(update={"block_number": read_at.block_number}),
             "plan": plan,
             "simulation": _rebind_simulation(evidence.simulation, old, plan),
             "approval": _rebind_approval(evidence.approval, old, plan),

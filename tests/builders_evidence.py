@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
+from domain.errors import StaleOrDisputed
 from domain.market import Catalog, MarketSnapshot
 from domain.plan import Move, MoveKind, RebalancePlan
 from domain.policy import Policy
-from domain.portfolio import Balance, Portfolio, Position
+from domain.portfolio import Balance, Portfolio, Position, net_asset_value_usd
 from domain.risk import Estimate, ProtocolScore, RiskReport, StressLoss, TailRisk
 from domain.stress import StressFamily, scenario_set
 from domain.transaction import BalanceDelta, SimulationReport
@@ -113,6 +114,8 @@ LIMITS: dict[str, dict[str, object]] = {
 }
 """The limits of guard tests, pinned here so that nobody's tuning of the demo's policy moves an edge."""
 USDC, DAI = 10**6, 10**18
+SAMPLE_NAV_USD = 970_000.0
+"""Of the sample portfolio; a report that says no other value is given that of the book it is made for."""
 
 
 def make_limits(**sections: dict[str, object]) -> Policy:
@@ -258,7 +261,7 @@ def make_stress(portfolio: Portfolio | None = None, **losses: float) -> tuple[St
 def make_report(subject: str = "after", **changes: object) -> RiskReport:
     fields: dict[str, object] = {
         "subject": subject,
-        "net_asset_value_usd": 970_000.0,
+        "net_asset_value_usd": SAMPLE_NAV_USD,
         "tails": (make_tail(0.95, 0.004, 0.006), make_tail(0.99, 0.008, 0.011)),
         "volatility": make_estimate(0.05),
         "max_drawdown": make_estimate(0.03),
@@ -344,7 +347,22 @@ def make_evidence(
         "before": before,
         "after": after,
     }
-    return Evidence.model_validate({**fields, **_calm_circumstances(), **changes})
+    around = {**fields, **_calm_circumstances(), **changes}
+    around["risk_after"] = report_on(around["after"], around["risk_after"], snapshot, catalog)
+    return Evidence.model_validate(around)
+
+
+def report_on(
+    book: Portfolio, report: RiskReport | None, snapshot: MarketSnapshot, catalog: Catalog
+) -> RiskReport | None:
+    """The report with the value of this book, unless it says another one than the sample's."""
+    if report is None or report.net_asset_value_usd != SAMPLE_NAV_USD:
+        return report
+    try:
+        value = float(net_asset_value_usd(book, snapshot, catalog))
+    except StaleOrDisputed:
+        value = None
+    return report.model_copy(update={"net_asset_value_usd": value})
 
 
 def _calm_circumstances() -> dict[str, object]:

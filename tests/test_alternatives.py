@@ -26,6 +26,7 @@ from tests.builders_evidence import (
     make_evidence,
     make_limits,
     make_report,
+    report_on,
     rows_of,
     supply,
     swap,
@@ -138,7 +139,7 @@ def judge_measured(moves: Sequence[Move], bps: int = BPS_PER_ONE, **parts: objec
     return evidence.model_copy(
         update={
             "risk_before": measured(evidence.before),
-            "risk_after": measured(evidence.after),
+            "risk_after": report_on(evidence.after, measured(evidence.after), evidence.snapshot, evidence.catalog),
             "economics": economics,
         }
     )

@@ -225,7 +225,7 @@ def make_run(status: RunStatus, *findings: Finding, error: str | None = None):
 
 UNUSABLE = (
     "price_missing", "price_stale", "price_sources_too_few", "price_disputed",
-    "rate_stale", "snapshot_old", "block_lag", "sequencer_down",
+    "rate_stale", "snapshot_old", "block_lag", "sequencer_down", "block_mismatch",
 )  # fmt: skip
 FAILED = make_run(RunStatus.FAILED, error="execution_failed")
 BLIND = make_run(RunStatus.HELD, error="chain_unavailable")

@@ -152,7 +152,7 @@ def test_a_book_that_cannot_be_read_leaves_every_denial_without_a_part() -> None
 
     verdict = check(evidence.model_copy(update={"after": unlisted}))
 
-    assert "guard_fault" in {denial.code for denial in verdict.denials}
+    assert {denial.code for denial in verdict.denials} == {"evidence_invalid"}
     assert {denial.feasible_bps for denial in verdict.denials} == {None}
     assert verdict.feasible_usd is None
 

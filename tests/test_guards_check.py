@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.digest import GENESIS
-from domain.portfolio import Position
 from domain.verdict import TradingState
 from guards import GUARDS, check
 from tests.builders_evidence import (
@@ -61,14 +60,13 @@ def test_every_guard_runs_and_every_denial_is_listed():
 
 
 def test_a_guard_that_fails_inside_denies_and_names_itself():
-    ghost = SAMPLE.before.model_copy(update={"positions": (Position(strategy="ghost", shares=1, amount=1),)})
+    snapshot = SAMPLE.snapshot.model_copy(update={"base_fee_wei": 1, "block_number": 2**53})
 
-    verdict = check(SAMPLE.model_copy(update={"before": ghost}))
+    verdict = check(SAMPLE.model_copy(update={"snapshot": snapshot}))
 
-    faults = {denial.subject: denial.observed for denial in verdict.denials if denial.code == "guard_fault"}
-    assert {"exposure", "budgets", "approval"} <= set(faults)
-    assert all("'ghost' is not in the catalog" in observed for observed in faults.values())
-    assert not verdict.is_exit
+    (fault,) = (denial for denial in verdict.denials if denial.code == "guard_fault")
+    assert (fault.subject, fault.limit) == ("binding", "a judgement")
+    assert str(2**53) in fault.observed
 
 
 def test_digests_that_cannot_be_taken_deny_and_name_nothing():

@@ -166,6 +166,27 @@ def test_snapshot_and_rates_may_be_fifteen_minutes_old(moment, expected):
     assert denied(now=moment) == expected
 
 
+@pytest.mark.parametrize("field", ["taken_at", "block_time"])
+@pytest.mark.parametrize(
+    ("age", "expected"), [(900, set()), (901, {"snapshot_old"}), (-15, set()), (-16, {"snapshot_old"})]
+)
+def test_the_older_of_reading_and_block_counts(field, age, expected):
+    """A node that stands still answers at once, and the block it answers from is old."""
+    snapshot = make_snapshot(**{field: NOW - timedelta(seconds=age)})
+
+    assert denied(snapshot=snapshot) == expected
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_snapshot_with_one_moment_ahead_of_us_has_no_age(order):
+    moments = [NOW - timedelta(seconds=60), NOW + timedelta(seconds=16)][::order]
+    snapshot = make_snapshot(taken_at=moments[0], block_time=moments[1])
+
+    (row,) = (row for row in rows_of("freshness", make_evidence(snapshot=snapshot)) if row.code == "snapshot_old")
+
+    assert (row.passed, row.observed, row.subject) == (False, "unknown", "snapshot")
+
+
 @pytest.mark.parametrize(("head", "expected"), [(130, set()), (131, {"block_lag"}), (99, {"block_lag"})])
 def test_the_head_may_be_thirty_blocks_ahead_and_never_behind(head, expected):
     assert denied(head_block_number=head) == expected

@@ -10,7 +10,7 @@ import pytest
 from domain.risk import StressLoss
 from domain.stress import BOOK, CRASH, StressFamily, scenario_name, scenario_set
 from domain.verdict import Finding
-from tests.builders import make_catalog, make_portfolio
+from tests.builders import make_catalog, make_portfolio, make_snapshot
 from tests.builders_evidence import (
     DAI,
     USDC,
@@ -214,7 +214,47 @@ def test_rows_name_what_they_measure_and_stand_in_order() -> None:
 def test_a_missing_report_is_told_in_words() -> None:
     (row,) = judge(risk_after=None)
 
-    assert (row.subject, row.limit, row.observed) == ("simulated book", "a report", "none")
+    assert (row.subject, row.limit, row.observed) == ("simulated book", "a report on it", "none")
+
+
+# The simulated book is worth 970,000 USD: a millionth of it is 0.97.
+@pytest.mark.parametrize(
+    ("changes", "observed"),
+    [
+        ({"net_asset_value_usd": 970_000.97}, None),
+        ({"net_asset_value_usd": 969_999.03}, None),
+        ({"net_asset_value_usd": 970_000.98}, "a report on 970000.98 USD"),
+        ({"net_asset_value_usd": 969_999.02}, "a report on 969999.02 USD"),
+        ({"net_asset_value_usd": 1.0}, "a report on 1 USD"),
+        ({"net_asset_value_usd": None}, "a value that is unknown"),
+        ({"subject": "current"}, "a report on current"),
+    ],
+)
+def test_the_report_is_about_the_simulated_book(changes: dict[str, object], observed: str | None) -> None:
+    rows = [row for row in judge(risk_after=make_report(**changes)) if row.code == "risk_missing"]
+
+    expected = [] if observed is None else [("simulated book", "a report on it", observed, False)]
+    assert [(row.subject, row.limit, row.observed, row.passed) for row in rows] == expected
+
+
+def test_of_a_book_without_a_value_there_is_no_report() -> None:
+    snapshot = make_snapshot(prices=tuple(p for p in make_snapshot().prices if p.token != "dai"))
+    report = make_report(net_asset_value_usd=969_999.0)
+
+    (row,) = (r for r in judge(snapshot=snapshot, risk_after=report) if r.code == "risk_missing")
+
+    assert row.observed == "a value that is unknown"
+
+
+def test_a_report_on_another_book_is_shown_with_what_it_says() -> None:
+    assert {row.code for row in judge(risk_after=make_report("current"))} >= {"risk_missing", "var_95", "stress_loss"}
+
+
+@pytest.mark.parametrize(("cvar", "expected"), [(0.004, set()), (0.0039, {"var_95", "cvar_95", *DATA_CODES})])
+def test_a_tail_whose_mean_is_below_its_quantile_is_unknown(cvar: float, expected: set[str]) -> None:
+    tails = (make_tail(0.95, 0.004, cvar), make_tail(0.99, 0.008, 0.011))
+
+    assert denied(risk_after=make_report(tails=tails)) == expected
 
 
 def test_a_scenario_that_does_not_apply_is_judged_when_it_is_reported() -> None:

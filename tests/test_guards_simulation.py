@@ -96,6 +96,15 @@ def test_a_failed_simulation_denies_with_its_reason():
     assert [(row.passed, row.observed) for row in rows] == [(False, "failed: GS013")]
 
 
+@pytest.mark.parametrize(("gas", "passed", "observed"), [(0, False, "used no gas"), (1, True, "succeeded")])
+def test_a_simulation_that_used_no_gas_simulated_nothing(gas, passed, observed):
+    evidence = make_evidence(simulated={"gas_used": gas})
+
+    (row,) = (row for row in rows_of("simulation", evidence) if row.code == "simulation_failed")
+
+    assert (row.passed, row.observed, row.limit) == (passed, observed, "succeeded")
+
+
 def test_a_simulation_of_another_batch_denies():
     assert denied(make_evidence(simulated={"batch_digest": "0" * 64})) == {"simulation_digest"}
 

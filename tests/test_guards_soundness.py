@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.digest import GENESIS
-from domain.portfolio import Portfolio
-from domain.verdict import Economics, Evidence, TradingState
+from domain.portfolio import Balance, Portfolio, Position
+from domain.verdict import BudgetState, Economics, Evidence, TradingState
 from guards import check
 from tests.builders_evidence import codes, make_evidence
 
@@ -114,6 +114,86 @@ def test_a_statistic_that_is_no_number_is_refused_and_not_taken_for_unknown(bad)
         "evidence_invalid",
         "evidence.economics.cost_usd: Input should be a finite number",
     )
+
+
+def refusal(**changes):
+    """The one denial's words."""
+    (denial,) = check(SAMPLE.model_copy(update=changes)).denials
+    assert denial.code == "evidence_invalid"
+    return denial.observed
+
+
+ESTIMATES = ("volatility", "max_drawdown")
+AMOUNTS = [name for name in BudgetState.model_fields if name.endswith("_usd")]
+
+
+@pytest.mark.parametrize("end", ["value", "lower", "upper"])
+@pytest.mark.parametrize("name", ESTIMATES)
+def test_a_risk_below_zero_is_refused_and_zero_is_none(name, end):
+    report = SAMPLE.risk_after
+    zero = getattr(report, name).model_copy(update={"value": 0.0, "lower": 0.0, end: 0.0})
+    below = getattr(report, name).model_copy(update={end: -1e-9})
+
+    said = refusal(risk_after=report.model_copy(update={name: below}))
+
+    assert said == f"evidence.risk_after.{name}.{end}: Input should be greater than or equal to 0"
+    assert "evidence_invalid" not in codes(
+        check(SAMPLE.model_copy(update={"risk_after": report.model_copy(update={name: zero})})).denials
+    )
+
+
+@pytest.mark.parametrize("part", ["var", "cvar"])
+def test_a_tail_that_gains_is_refused(part):
+    report = SAMPLE.risk_after
+    gain = getattr(report.tails[0], part).model_copy(update={"value": -0.5, "lower": -0.5})
+    tails = (report.tails[0].model_copy(update={part: gain}), report.tails[1])
+
+    assert refusal(risk_after=report.model_copy(update={"tails": tails})).startswith(
+        f"evidence.risk_after.tails.0.{part}.value: "
+    )
+
+
+@pytest.mark.parametrize("name", ["cost_usd", "break_even_days"])
+def test_a_cost_that_pays_is_refused_and_none_at_all_is_not(name):
+    free = SAMPLE.economics.model_copy(update={name: 0.0})
+
+    said = refusal(economics=SAMPLE.economics.model_copy(update={name: -0.01}))
+
+    assert said == f"evidence.economics.{name}: Input should be greater than or equal to 0"
+    assert codes(check(SAMPLE.model_copy(update={"economics": free})).denials) == set()
+
+
+@pytest.mark.parametrize("name", AMOUNTS)
+def test_a_ledger_that_owes_us_budget_is_refused(name):
+    below = SAMPLE.budget.model_copy(update={name: Decimal("-0.01")})
+
+    assert refusal(budget=below) == f"evidence.budget.{name}: Input should be greater than or equal to 0"
+
+
+@pytest.mark.parametrize("amount", [0, 1])
+@pytest.mark.parametrize("book", ["before", "after"])
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("cash", lambda amount: Balance(token="ghost", amount=amount)),
+        ("positions", lambda amount: Position(strategy="ghost", shares=amount, amount=amount)),
+    ],
+)
+def test_a_line_that_the_catalog_does_not_list_is_refused_by_name(book, kind, line, amount):
+    portfolio = getattr(SAMPLE, book)
+    lines = (*getattr(portfolio, kind), line(amount))
+
+    said = refusal(**{book: portfolio.model_copy(update={kind: lines})})
+
+    assert said == f"evidence.{book}: ghost is held and not in the catalog"
+
+
+def test_a_strategy_is_no_token_and_a_token_no_strategy():
+    cash = SAMPLE.after.model_copy(update={"cash": (Balance(token="aave-usdc", amount=1),)})
+    position = SAMPLE.after.model_copy(update={"positions": (Position(strategy="usdc", shares=1, amount=1),)})
+
+    assert refusal(after=cash) == "evidence.after: aave-usdc is held and not in the catalog"
+    assert refusal(after=position) == "evidence.after: usdc is held and not in the catalog"
 
 
 @pytest.mark.parametrize("value", [True, 0.5, "1"])

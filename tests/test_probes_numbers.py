@@ -19,7 +19,7 @@ from guards import check
 from tests.builders import make_price
 from tests.builders_evidence import USDC
 from tests.corpus.moves import redeem, swap
-from tests.corpus.scene import CATALOG, SNAPSHOT, make_evidence
+from tests.corpus.scene import CATALOG, SNAPSHOT, make_evidence, risk_of
 from tests.corpus.specimen import simulated
 from tests.test_collectors import CATALOG as READ_CATALOG
 from tests.test_collectors import make_reads, reader
@@ -103,4 +103,4 @@ def test_probe_10_a_token_that_rebases_down_denies_and_up_does_not(share: int, e
 
     after = evidence.after.model_copy(update={"cash": rebased})
 
-    assert denials(evidence.model_copy(update={"after": after})) == expected
+    assert denials(evidence.model_copy(update={"after": after, "risk_after": risk_of(after)})) == expected

@@ -14,7 +14,7 @@ from tests.corpus.entry import Expected
 from tests.corpus.foreign import STRANGER
 from tests.corpus.moves import supply, swap, withdraw
 from tests.corpus.samples import EXIT, SUPPLY, SWAP
-from tests.corpus.scene import BOOKS, make_evidence, stress_of
+from tests.corpus.scene import BOOKS, SNAPSHOT, make_evidence, stress_of
 from tests.corpus.specimen import Specimen, allowed, forbidden, replanned, simulated
 
 LARGE: Final = [supply("aave-usdc", 400_000 * USDC)]
@@ -24,6 +24,7 @@ ROOM: Final = make_limits(
     )
 )
 """So that only the approval threshold is in reach."""
+FORK: Final = "0x" + "cd" * 32
 
 
 def _in_state(sample: Specimen, state: TradingState) -> Evidence:
@@ -224,6 +225,7 @@ def _bindings() -> Iterator[Specimen]:
             differs_in="evidence",
             family="binding",
         )
+    yield from _mixed_blocks()
     foreign = simulated(evidence, chain_id=1)
     yield forbidden(
         SUPPLY,
@@ -234,6 +236,26 @@ def _bindings() -> Iterator[Specimen]:
         differs_in="evidence",
         family="binding",
     )
+
+
+def _mixed_blocks() -> Iterator[Specimen]:
+    """One part was read of another block or fork than the rest."""
+    evidence = SUPPLY.evidence
+    earlier = evidence.before.model_copy(update={"block_number": SNAPSHOT.block_number - 1})
+    rates = tuple(rate.model_copy(update={"block_number": rate.block_number + 1}) for rate in SNAPSHOT.rates)
+    later = make_evidence([supply("aave-usdc", 50_000 * USDC)], snapshot=SNAPSHOT.model_copy(update={"rates": rates}))
+    for name, difference, changed in (
+        (
+            "before-of-another-block",
+            "the book before is of an earlier block",
+            evidence.model_copy(update={"before": earlier}),
+        ),
+        ("rates-of-a-later-block", "the rates are of a later block", later),
+        ("simulated-on-a-fork", "the simulation's block has another hash", simulated(evidence, block_hash=FORK)),
+    ):
+        yield forbidden(
+            SUPPLY, name, difference, "block_mismatch", evidence=changed, differs_in="evidence", family="binding"
+        )
 
 
 def _late_exits() -> Iterator[Specimen]:

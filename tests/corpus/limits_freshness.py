@@ -144,7 +144,7 @@ def _unknown() -> Iterator[Specimen]:
     )
     for token, more in (("usdc", UNMOVED), ("dai", ()), ("usdx", ()), ("weth", ("gas_cost", "day_gas"))):
         unknown = make_evidence(ENTRY, snapshot=_priced(token))
-        codes = ("price_missing", *UNVALUED, *more)
+        codes = ("price_missing", "risk_missing", *UNVALUED, *more)
         difference = f"{token} has no price"
         name = f"{token}-unpriced"
         yield forbidden(SUPPLY, name, difference, *codes, evidence=unknown, differs_in="evidence", family="freshness")

@@ -22,7 +22,7 @@ FEED: Final = "0x" + "5e" * 20
 
 def _estimate(upper: float, *, sample_size: int = 90, confidence: float = 0.9) -> Estimate:
     return Estimate(
-        value=upper * 0.8, lower=0.0, upper=upper, confidence=confidence, sample_size=sample_size, method="historical"
+        value=upper * 0.2, lower=0.0, upper=upper, confidence=confidence, sample_size=sample_size, method="historical"
     )
 
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from domain.errors import StaleOrDisputed
 from domain.market import Catalog, MarketSnapshot, StrategyKind
 from domain.plan import Move, MoveKind, RebalancePlan
 from domain.policy import Policy
-from domain.portfolio import Balance, Portfolio, Position
+from domain.portfolio import Balance, Portfolio, Position, net_asset_value_usd
 from domain.risk import ProtocolScore, RiskReport, StressLoss
 from domain.stress import StressFamily, scenario_set
 from domain.transaction import BalanceDelta
@@ -82,7 +83,17 @@ def stress_of(book: Portfolio, **losses: float) -> tuple[StressLoss, ...]:
 
 
 def risk_of(book: Portfolio, subject: str = "after") -> RiskReport:
-    return make_report(subject, stress=stress_of(book))
+    return report_on(book, make_report(subject, stress=stress_of(book)), SNAPSHOT)
+
+
+def report_on(book: Portfolio, report: RiskReport, snapshot: MarketSnapshot) -> RiskReport:
+    """The report with the value that this book has at these prices; unknown where one is missing."""
+    read = MarketSnapshot.model_validate(dict(snapshot))  # a copy keeps what the original has looked up
+    try:
+        value = float(net_asset_value_usd(book, read, CATALOG))
+    except StaleOrDisputed:
+        value = None
+    return report.model_copy(update={"net_asset_value_usd": value})
 
 
 def surrounding(base: str) -> dict[str, object]:
@@ -139,9 +150,10 @@ def make_evidence(
         "batch": decode_batch(plan.envelope, catalog=CATALOG),
         "simulation": make_simulation(plan, deltas, gas_used=gas_used),
         "after": after,
-        "risk_after": risk_of(after),
     }
-    return Evidence.model_validate({**simulated, **around})
+    report = around.pop("risk_after", risk_of(after))
+    measured = report_on(after, report, around["snapshot"]) if report is not None else None  # type: ignore[arg-type]
+    return Evidence.model_validate({**simulated, **around, "risk_after": measured})
 
 
 class _Chain:

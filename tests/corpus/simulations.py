@@ -11,7 +11,7 @@ from domain.verdict import Evidence
 from tests.builders_evidence import DAI, USDC
 from tests.corpus.foreign import STRANGER
 from tests.corpus.samples import DEPOSIT, EXIT, REDEEM, SUPPLY, SWAP, WITHDRAW
-from tests.corpus.scene import CATALOG
+from tests.corpus.scene import CATALOG, report_on
 from tests.corpus.specimen import Specimen, forbidden, simulated
 
 ACCOUNT, OPERATOR = CATALOG.account, CATALOG.operator
@@ -40,7 +40,8 @@ def _holding(evidence: Evidence, token: str, change: int) -> Evidence:
 
 def _after(evidence: Evidence, **changes: object) -> Evidence:
     after = Portfolio.model_validate({**dict(evidence.after), **changes})
-    return evidence.model_copy(update={"after": after})
+    report = evidence.risk_after and report_on(after, evidence.risk_after, evidence.snapshot)
+    return evidence.model_copy(update={"after": after, "risk_after": report})
 
 
 def _kept(evidence: Evidence, strategy: str, change: int) -> tuple[Position, ...]:

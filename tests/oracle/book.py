@@ -56,10 +56,15 @@ class Facts:
 
     @cached_property
     def is_unspeakable(self) -> bool:
-        """No digest names it, or a position is where the catalog knows nothing: nobody could say what it is."""
+        """No digest names it: nobody could say what it is."""
         digests = (digest_of_policy(self.evidence.policy), digest_of_snapshot(self.evidence.snapshot))
-        named = {name for book in (self.before, self.after) for kind, name in book.lines if kind == "position"}
-        return UNSPEAKABLE in {*digests, digest_of_plan(self.evidence.plan)} or not named <= self.strategies.keys()
+        return UNSPEAKABLE in {*digests, digest_of_plan(self.evidence.plan)}
+
+    @cached_property
+    def is_listed(self) -> bool:
+        """Whether the catalog says of every line what it is, also of those that are empty."""
+        lines = {line for book in (self.before, self.after) for line in book.lines}
+        return all(self.token_of(line) is not None for line in lines)
 
     @cached_property
     def reading(self) -> Reading:

@@ -14,11 +14,13 @@ from tests.oracle.mutations_calls import CALL_MUTATIONS
 from tests.oracle.mutations_effects import EFFECT_MUTATIONS
 from tests.oracle.mutations_market import MARKET_MUTATIONS
 from tests.oracle.mutations_reports import REPORT_MUTATIONS
-from tests.oracle.sample import Mutate, calls_of
+from tests.oracle.sample import Mutate, calls_of, revalued
 
 WEIGHTED: Final = (*CALL_MUTATIONS, *BYTE_MUTATIONS, *MARKET_MUTATIONS, *EFFECT_MUTATIONS, *REPORT_MUTATIONS)
 MUTATIONS: Final[dict[str, Mutate]] = {mutate.__name__: mutate for mutate, _ in (*WEIGHTED, (plant, 0))}
 NEED_CALLS: Final = frozenset(mutate.__name__ for mutate, _ in (*CALL_MUTATIONS, *BYTE_MUTATIONS))
+MISSTATE_VALUE: Final = frozenset({"change_subject", "plant"})
+"""After any other change the report is about the book that it left: else nothing but that would be found."""
 NAMES: Final = [mutate.__name__ for mutate, _ in WEIGHTED]
 WEIGHTS: Final = list(accumulate(weight for _, weight in WEIGHTED))
 CHANGES: Final = (0, 1, 1, 1, 1, 2, 2, 2, 3, 4)
@@ -38,6 +40,8 @@ class Recipe(NamedTuple):
         for name, seed in self.steps:
             if name not in NEED_CALLS or calls_of(evidence):
                 evidence = MUTATIONS[name](Random(seed), evidence)
+            if name not in MISSTATE_VALUE:
+                evidence = revalued(evidence)
         return evidence
 
 

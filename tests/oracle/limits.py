@@ -27,6 +27,7 @@ APPLY_TO_EXITS: Final = frozenset(
 WAIVED_BY_EXITS: Final = frozenset(
     {
         *("trading_state_reducing", "trading_state_halted", "policy_digest", "snapshot_digest", "plan_expired"),
+        "block_mismatch",
         *("price_missing", "price_stale", "price_sources_too_few", "price_disputed", "rate_stale", "strategy_paused"),
         *("stable_deviation", "snapshot_old", "block_lag", "sequencer_down"),
         *("strategy_share", "protocol_share", "chain_share", "token_share", "issuer_share", "oracle_share"),
@@ -90,6 +91,8 @@ def read_again(evidence: object) -> Evidence | None:
 
 def judge_sound(evidence: Evidence) -> Judgement:
     facts = Facts(evidence)
+    if not facts.is_listed:
+        return Judgement(False, False, False, frozenset({"evidence_invalid"}), is_readable=False)
     if facts.is_unspeakable:
         return Judgement(False, False, False, frozenset(), is_readable=False)
     rows, is_waiting = rows_of(facts)

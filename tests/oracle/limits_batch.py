@@ -27,6 +27,18 @@ def judge_binding(facts: Facts, sheet: Sheet) -> None:
     sheet.require("policy_digest", plan.policy_digest == digest_of_policy(evidence.policy))
     sheet.require("snapshot_digest", plan.snapshot_digest == digest_of_snapshot(evidence.snapshot))
     sheet.require("plan_expired", evidence.now < plan.expires_at)
+    _judge_blocks(facts, sheet)
+
+
+def _judge_blocks(facts: Facts, sheet: Sheet) -> None:
+    """One height has one block, the book before is the snapshot's, and no rate is of elsewhere or later."""
+    evidence, snapshot, simulation = facts.evidence, facts.evidence.snapshot, facts.evidence.simulation
+    is_same = snapshot.block_hash == simulation.block_hash
+    sheet.require("block_mismatch", is_same or snapshot.block_number != simulation.block_number)
+    sheet.require("block_mismatch", evidence.before.block_number == snapshot.block_number)
+    for rate in snapshot.rates:
+        is_ours = rate.chain_id == evidence.catalog.chain_id and rate.block_number <= snapshot.block_number
+        sheet.require("block_mismatch", is_ours)
 
 
 def judge_allowlist(facts: Facts, sheet: Sheet) -> None:
@@ -78,7 +90,7 @@ def _judge_allowances(facts: Facts, sheet: Sheet) -> None:
 def judge_simulation(facts: Facts, sheet: Sheet) -> None:
     evidence, simulation = facts.evidence, facts.evidence.simulation
     lag = evidence.head_block_number - simulation.block_number
-    sheet.require("simulation_failed", simulation.succeeded)
+    sheet.require("simulation_failed", simulation.succeeded and simulation.gas_used > 0)
     sheet.require("simulation_digest", simulation.batch_digest == digest_of_plan(evidence.plan))
     sheet.at_most("simulation_stale", (lag, 1) if lag >= 0 else None, "simulation", "max_age_blocks")
     expected = _expected_changes(facts)

@@ -14,8 +14,8 @@ def judge_freshness(facts: Facts, sheet: Sheet) -> None:
     evidence, snapshot = facts.evidence, facts.evidence.snapshot
     lag = evidence.head_block_number - snapshot.block_number
     sheet.at_most("block_lag", (lag, 1) if lag >= 0 else None, "freshness", "max_block_lag_blocks")
-    seconds = _seconds(age(evidence.now, snapshot.taken_at))
-    sheet.at_most("snapshot_old", seconds, "freshness", "max_snapshot_age_seconds")
+    for moment in (snapshot.taken_at, snapshot.block_time):
+        sheet.at_most("snapshot_old", _seconds(age(evidence.now, moment)), "freshness", "max_snapshot_age_seconds")
     for token in sorted(facts.live_tokens):
         _judge_prices(facts, sheet, token)
     for line in facts.grown:

@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from domain.risk import Estimate, RiskReport
 from domain.verdict import TradingState
 from tests.oracle.book import Book, Facts
-from tests.oracle.exact import Measure, pair_of_statistic
+from tests.oracle.exact import DOLLAR, Measure, pair_of_statistic
 from tests.oracle.sheet import Sheet, or_unknown
 
 Scenario = tuple[str, str]
 LEVELS = ((0.95, "95"), (0.99, "99"))
 BOOK_FAMILIES = ("volatile_fall", "utilization", "bad_debt", "gas", "oracle_lag", "reward")
 COMBINATIONS = ("run-on-a-stable", "crash", "drained-and-frozen")
+MILLION = 10**6
 DEPEGS = ("depeg_3", "depeg_12", "depeg_50")
 
 
 def judge_risk(facts: Facts, sheet: Sheet) -> None:
     report = facts.evidence.risk_after
-    sheet.require("risk_missing", report is not None)
+    is_about_it = report is not None and report.subject == "after" and _is_worth(facts, report.net_asset_value_usd)
+    sheet.require("risk_missing", is_about_it)
     if report is None:
         return
     for code, estimate in _statistics(report, facts.evidence.policy.risk.horizon_days):
@@ -27,10 +29,20 @@ def judge_risk(facts: Facts, sheet: Sheet) -> None:
     _judge_stress(facts, sheet, report)
 
 
+def _is_worth(facts: Facts, reported_usd: float | None) -> bool:
+    """The value of the book afterwards, to one part in a million; unknown is no value."""
+    if facts.nav_after is None or reported_usd is None:
+        return False
+    numerator, denominator = pair_of_statistic(reported_usd)
+    gap = facts.nav_after * denominator - numerator * DOLLAR
+    return max(gap, -gap) * MILLION <= facts.nav_after * denominator
+
+
 def _statistics(report: RiskReport, horizon_days: int) -> Iterator[tuple[str, Estimate | None]]:
     for level, text in LEVELS:
         measured = [tail for tail in report.tails if tail.level == level]
         is_known = len(measured) == 1 and measured[0].horizon_days == horizon_days
+        is_known = is_known and measured[0].cvar.value >= measured[0].var.value
         yield f"var_{text}", measured[0].var if is_known else None
         yield f"cvar_{text}", measured[0].cvar if is_known else None
     yield "volatility", report.volatility
@@ -62,13 +74,17 @@ def _judge_stress(facts: Facts, sheet: Sheet, report: RiskReport) -> None:
 
 
 def applicable_scenarios(facts: Facts, book: Book) -> set[Scenario]:
-    """What the book's stable tokens, its protocols and the whole may suffer."""
+    """What the book's stable tokens, its protocols, those that they rest on, and the whole may suffer."""
     tokens = [token for token in (facts.token_of(line) for line, _ in book.held) if token is not None]
     strategies = [facts.strategies.get(name) for (kind, name), _ in book.held if kind == "position"]
     scenarios = {(family, "book") for family in BOOK_FAMILIES}
     scenarios |= {("combined", combination) for combination in COMBINATIONS}
     scenarios |= {(family, token.id) for family in DEPEGS for token in tokens if token.is_stable}
-    return scenarios | {("exploit", strategy.protocol) for strategy in strategies if strategy is not None}
+    listed = {strategy.protocol for strategy in facts.evidence.catalog.strategies}
+    for strategy in strategies:
+        named = set() if strategy is None else {strategy.protocol} | (listed & set(strategy.factors))
+        scenarios |= {("exploit", protocol) for protocol in named}
+    return scenarios
 
 
 def judge_trading_state(facts: Facts, sheet: Sheet) -> None:

@@ -69,6 +69,7 @@ def change_simulation(rng: Random, evidence: Evidence) -> Evidence:
     )
     changes: Changes = (
         {"succeeded": False},
+        {"gas_used": rng.choice((0, 1))},
         {"batch_digest": "0" * 64},
         {"chain_id": 1},
         {"leftover_approvals": (leftover,)},

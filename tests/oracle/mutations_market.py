@@ -11,7 +11,7 @@ from typing import Final
 from domain.market import PriceObservation, SequencerReading
 from domain.verdict import Evidence
 from tests.oracle.edges import as_decimal, decimal_near, fill_ledger, loosen, move_limit
-from tests.oracle.sample import Changes, Mutations, changed, with_plan, with_snapshot
+from tests.oracle.sample import Changes, Mutations, changed, with_plan, with_snapshot, with_stress
 
 JITTER: Final = (timedelta(0), timedelta(0), timedelta(microseconds=1), timedelta(seconds=1))
 
@@ -167,14 +167,38 @@ def change_sequencer(rng: Random, evidence: Evidence) -> Evidence:
 
 
 def change_snapshot(rng: Random, evidence: Evidence) -> Evidence:
-    changes: Changes = (
-        {"chain_id": 1},
-        {"block_number": max(0, evidence.head_block_number - evidence.policy.freshness.max_block_lag_blocks)},
-        {"block_number": evidence.head_block_number + 1},
-        {"prices": ()},
-        {"rates": ()},
-    )
+    changes: Changes = ({"chain_id": 1}, {"prices": ()}, {"rates": ()})
     return with_snapshot(evidence, **rng.choice(changes))
+
+
+def move_snapshot(rng: Random, evidence: Evidence) -> Evidence:
+    """To the edge of the lag, and all that was read with it."""
+    head = evidence.head_block_number
+    oldest = max(0, head - evidence.policy.freshness.max_block_lag_blocks)
+    block = rng.choice((oldest, oldest, max(0, oldest - 1), head, head + 1))
+    rates = tuple(changed(rate, block_number=block) for rate in evidence.snapshot.rates)
+    moved = changed(evidence, before=changed(evidence.before, block_number=block))
+    return with_snapshot(moved, block_number=block, rates=rates)
+
+
+def mix_blocks(rng: Random, evidence: Evidence) -> Evidence:
+    """One reading of another block, fork or chain than the rest."""
+    block, other = evidence.snapshot.block_number, "0x" + "cd" * 32
+    rates = list(evidence.snapshot.rates)
+    match rng.randrange(5):
+        case 0:
+            return changed(evidence, before=changed(evidence.before, block_number=block + rng.choice((-1, 1))))
+        case 1:
+            return with_snapshot(evidence, block_hash=other)
+        case 2:
+            number = block + rng.choice((-1, 0, 0))
+            report = changed(evidence.simulation, block_hash=other, block_number=max(0, number))
+            return changed(evidence, simulation=report)
+        case _ if rates:
+            index = rng.randrange(len(rates))
+            fields: Changes = ({"chain_id": 1}, {"block_number": block + 1}, {"block_number": max(0, block - 1)})
+            rates[index] = changed(rates[index], **rng.choice(fields))
+    return with_snapshot(evidence, rates=tuple(rates))
 
 
 def change_token(rng: Random, evidence: Evidence) -> Evidence:
@@ -196,15 +220,20 @@ def change_strategy(rng: Random, evidence: Evidence) -> Evidence:
     strategies = list(evidence.catalog.strategies)
     index = rng.randrange(len(strategies))
     strategy = strategies[index]
+    protocols = sorted({each.protocol for each in strategies})
     changes: Changes = (
-        {"protocol": rng.choice(("aave-v3", "limited-vault", "other"))},
+        {"protocol": rng.choice((*protocols, "other"))},
         {"oracles": ("chainlink", "chainlink")},
-        {"collateral": ("weth",)},
+        {"oracles": ("chainlink", "redstone")},
+        {"collateral": rng.choice((("weth",), ("weth", "wbtc", "usdx")))},
         {"factors": ("vault-owner", "operator")},
+        {"factors": (rng.choice(protocols), "operator")},
+        {"factors": tuple(protocols)},
         {"oracles": ()},
     )
     strategies[index] = changed(strategy, **rng.choice(changes))
-    return changed(evidence, catalog=changed(evidence.catalog, strategies=tuple(strategies)))
+    other = changed(evidence, catalog=changed(evidence.catalog, strategies=tuple(strategies)))
+    return with_stress(other) if rng.random() < 0.5 else other
 
 
 def change_catalog(rng: Random, evidence: Evidence) -> Evidence:
@@ -243,8 +272,10 @@ MARKET_MUTATIONS: Final[Mutations] = (
     (change_gas, 4),
     (change_sequencer, 2),
     (change_snapshot, 2),
+    (move_snapshot, 2),
+    (mix_blocks, 3),
     (change_token, 2),
-    (change_strategy, 2),
+    (change_strategy, 4),
     (change_catalog, 2),
 )
 """Each with its weight."""

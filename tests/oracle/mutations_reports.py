@@ -20,6 +20,9 @@ def change_estimate(rng: Random, evidence: Evidence) -> Evidence:
     if report is None:
         return evidence
     name = rng.choice(("volatility", "max_drawdown", "tails", "tails"))
+    if name == "tails" and rng.random() < 0.1:
+        tails = [changed(tail, var=tail.cvar, cvar=tail.var) for tail in report.tails]
+        return _with_report(evidence, report, tails=tuple(tails))
     if name != "tails":
         estimate = getattr(report, name)
         return _with_report(evidence, report, **{name: estimate and _other_estimate(rng, evidence, estimate)})
@@ -27,7 +30,8 @@ def change_estimate(rng: Random, evidence: Evidence) -> Evidence:
     if not tails:
         return evidence
     index, part = rng.randrange(len(tails)), rng.choice(("var", "cvar"))
-    tails[index] = changed(tails[index], **{part: _other_estimate(rng, evidence, getattr(tails[index], part))})
+    estimate = getattr(tails[index], part)
+    tails[index] = changed(tails[index], **{part: _other_estimate(rng, evidence, estimate) or estimate})
     return _with_report(evidence, report, tails=tuple(tails))
 
 
@@ -44,6 +48,7 @@ def _other_estimate(rng: Random, evidence: Evidence, estimate: Estimate) -> Esti
         {"sample_size": max(0, size + rng.choice((-1, 0, 1)))},
         {"confidence": min(max(near_float(rng, coverage), 1e-9), 0.999)},
         {"value": -estimate.value, "lower": -1.0},
+        {"value": near_float(rng, float(estimate.lower)), "upper": edge},
     )
     return None if rng.random() < 0.03 else changed(estimate, **rng.choice(changes))
 
@@ -72,6 +77,22 @@ def change_report(rng: Random, evidence: Evidence) -> Evidence:
         {"stress": report.stress[::-1]},
     )
     return _with_report(evidence, report, **rng.choice(tails))
+
+
+def change_subject(rng: Random, evidence: Evidence) -> Evidence:
+    """A report on another book, on one worth just as much more or less as still counts as this one, or on none."""
+    report = evidence.risk_after
+    if report is None or report.net_asset_value_usd is None:
+        return evidence
+    value = report.net_asset_value_usd
+    off = rng.choice((999_999, 1_000_001, 999_998, 1_000_002)) * value / 1_000_000
+    changes: Changes = (
+        {"subject": "current"},
+        {"net_asset_value_usd": off},
+        {"net_asset_value_usd": near_float(rng, off)},
+        {"net_asset_value_usd": rng.choice((None, 0.0, 1.0, -value))},
+    )
+    return _with_report(evidence, report, **rng.choice(changes))
 
 
 def change_stress(rng: Random, evidence: Evidence) -> Evidence:
@@ -130,7 +151,7 @@ def change_economics(rng: Random, evidence: Evidence) -> Evidence:
     days = 30.0 if isinstance(limits.max_break_even_days, str) else float(limits.max_break_even_days)
     changes: Changes = (
         {"lower_gain_usd": near_float(rng, economics.cost_usd + margin)},
-        {"lower_gain_usd": 0.1, "cost_usd": rng.choice((0.3, -0.2))},
+        {"lower_gain_usd": rng.choice((0.1, -0.1)), "cost_usd": rng.choice((0.3, 0.0, -0.2))},
         {"cost_usd": near_float(rng, 115.0)},
         {"break_even_days": near_float(rng, days)},
         {"lower_gain_usd": None},
@@ -192,6 +213,7 @@ def change_approval(rng: Random, evidence: Evidence) -> Evidence:
 REPORT_MUTATIONS: Final[Mutations] = (
     (change_estimate, 8),
     (change_report, 3),
+    (change_subject, 3),
     (change_stress, 6),
     (change_scores, 3),
     (change_economics, 4),

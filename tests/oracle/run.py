@@ -130,6 +130,7 @@ def figures_of(tally: Tally, seed: int) -> list[Figure]:
             "fuzz_over_denials", tally.outcomes[Outcome.OVER_DENIAL], "cases", 0, "denied, and allowed by the oracle"
         ),
         Figure("fuzz_crashes", tally.outcomes[Outcome.CRASH], "cases", 0, "check raised"),
+        Figure("fuzz_faults", tally.outcomes[Outcome.FAULT], "cases", None, "denied because a guard failed inside"),
     ]
 
 

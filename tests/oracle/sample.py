@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from fractions import Fraction
 from random import Random
 from typing import Final, TypeVar
 
@@ -23,6 +24,7 @@ from tests.builders_evidence import RUN_ID, make_report
 from tests.oracle.actions import action_of, wrappers_of
 from tests.oracle.book import Facts
 from tests.oracle.calldata import Call, Reading, flattened, read_envelope
+from tests.oracle.exact import DOLLAR
 from tests.oracle.limits_risk import applicable_scenarios
 from tests.oracle.remembered import digest_of_plan, digest_of_policy, digest_of_snapshot
 from tests.oracle.world import Chain, enveloped, unsigned
@@ -75,7 +77,7 @@ def assembled(
         "risk_before": make_report("current"),
         "risk_after": make_report("after"),
     }
-    return with_stress(Evidence.model_validate({**fields, **circumstances}))
+    return with_stress(revalued(Evidence.model_validate({**fields, **circumstances})))
 
 
 def _plan_of(
@@ -125,6 +127,15 @@ def _report_of(chain: Chain, plan: RebalancePlan, catalog: Catalog) -> Simulatio
         deltas=chain.deltas(),
         leftover_approvals=chain.leftovers(),
     )
+
+
+def revalued(evidence: Evidence) -> Evidence:
+    """The report on the book afterwards says what that is worth, as far as prices tell."""
+    report, value = evidence.risk_after, Facts(evidence).nav_after
+    stated = None if value is None else float(Fraction(value, DOLLAR))
+    if report is None or report.net_asset_value_usd == stated:
+        return evidence
+    return changed(evidence, risk_after=changed(report, net_asset_value_usd=stated))
 
 
 def with_stress(evidence: Evidence) -> Evidence:
