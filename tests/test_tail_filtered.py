@@ -57,6 +57,13 @@ def test_horizon_compounds_residuals_at_the_same_volatility() -> None:
     assert var_of(noise(3000), horizon_days=9) == pytest.approx(3 * var_of(noise(3000)), rel=0.2)
 
 
+def test_residual_a_year_old_counts_half() -> None:
+    probabilities = next_scenarios(noise(600), VOLATILE).probabilities
+
+    assert probabilities.sum() == pytest.approx(1.0)
+    assert probabilities[-366] == pytest.approx(probabilities[-1] / 2)
+
+
 def test_fall_off_the_peg_is_remembered_at_its_size_after_years_of_calm() -> None:
     quiet = noise(1500, 0.0002)
     quiet[100] = -0.04
@@ -109,7 +116,7 @@ def test_interval_holds_its_value_and_repeats_for_its_seed(volatility: Volatilit
 
     assert first is not None
     assert first.var.lower < first.var.value < first.var.upper
-    assert first.var.sample_size == 370
+    assert first.var.sample_size == 355  # of 370 residuals, the older of which count less
     assert first == second
     assert first != other
 

@@ -14,11 +14,13 @@ import numpy as np
 from domain.risk import Estimate, TailRisk
 from tools.bootstrap import RESAMPLES, SEED
 from tools.history import FloatArray
-from tools.return_sample import known_growth, least_observations, require_question
+from tools.return_sample import TIE, known_growth, least_observations, require_question
 from tools.tail_definition import INTERVAL_CONFIDENCE, tail_matrix, weighted_tail
 
 WARMUP_DAYS: Final = 30
 """The first variance is the mean square of these days; they give no residual."""
+HALF_LIFE_DAYS: Final = 365.0
+"""A residual a year old counts half (Boudoukh, Richardson and Whitelaw 1998): tails, too, belong to their time."""
 QUIETEST: Final = 0.01
 """Volatility never falls below this part of the root mean square so far: a feed that stood still is not calm."""
 
@@ -52,7 +54,8 @@ def filtered_tail(
     """VaR and CVaR of the filtered losses at `level` over the horizon, fractions of one; returns daily, shape (n,).
 
     Beyond one day consecutive residuals compound at today's volatility, which EWMA expects to stay, and at most one
-    jump falls into the horizon. Intervals are bootstrapped from the scenarios: they hold for the given volatility.
+    jump falls into the horizon. The sample size is Kish's effective one of the weighted scenarios, over the horizon;
+    intervals are bootstrapped with so many draws from them and hold for the given volatility.
     NaN is dropped; None below 30 + 1 / (1 - level) + horizon_days known days. A series of zeros has tail 0.
     """
     require_question(level, horizon_days)
@@ -61,8 +64,8 @@ def filtered_tail(
         return None
     scenarios = next_scenarios(known, volatility, horizon_days=horizon_days)
     values = weighted_tail(*scenarios, level)
-    drawn = _redrawn(scenarios, level, seed)
-    size = min(known.size - WARMUP_DAYS, volatility.window_days) // horizon_days
+    size = max(int(1.0 / float(np.sum(scenarios.probabilities**2)) + TIE) // horizon_days, 1)
+    drawn = _redrawn(scenarios, level, size, seed)
     var, cvar = (
         _estimate(value, sample, size=size, method=volatility.name)
         for value, sample in zip(values, drawn.T, strict=True)
@@ -107,16 +110,17 @@ def _scenarios_at(
     start = max(WARMUP_DAYS, day - volatility.window_days)
     losses = _residual_losses(returns[start:day], deviations[start:day], volatility.jump_deviations)
     scenarios = 1.0 - _compounded(1.0 - losses * deviations[day], horizon_days)
-    equal = np.full(scenarios.size, 1.0 / scenarios.size)
+    ages = 0.5 ** (np.arange(scenarios.size)[::-1] / HALF_LIFE_DAYS)
+    recent = ages / ages.sum()
     if volatility.jump_deviations is None:
-        return Scenarios(scenarios, equal)
+        return Scenarios(scenarios, recent)
     past = returns[WARMUP_DAYS:day]
     jumps = -past[past < -volatility.jump_deviations * deviations[WARMUP_DAYS:day]]
     if not jumps.size:
-        return Scenarios(scenarios, equal)
+        return Scenarios(scenarios, recent)
     daily = (jumps.size + 0.5) / (past.size + 1.0)  # the mean of Jeffreys' posterior: never seen is not impossible
     jumping = 1.0 - (1.0 - daily) ** horizon_days
-    weights = np.concatenate((equal * (1.0 - jumping), np.full(jumps.size, jumping / jumps.size)))
+    weights = np.concatenate((recent * (1.0 - jumping), np.full(jumps.size, jumping / jumps.size)))
     return Scenarios(np.concatenate((scenarios, jumps)), weights)
 
 
@@ -134,12 +138,10 @@ def _compounded(growth: FloatArray, horizon_days: int) -> FloatArray:
     return np.asarray(np.lib.stride_tricks.sliding_window_view(bounded, horizon_days).prod(axis=1))
 
 
-def _redrawn(scenarios: Scenarios, level: float, seed: int) -> FloatArray:
-    """(VaR, CVaR) of as many draws from the scenarios as there are scenarios, shape (RESAMPLES, 2)."""
-    count = scenarios.losses.size
-    places = np.searchsorted(
-        np.cumsum(scenarios.probabilities)[:-1], np.random.default_rng(seed).random((RESAMPLES, count))
-    )
+def _redrawn(scenarios: Scenarios, level: float, size: int, seed: int) -> FloatArray:
+    """(VaR, CVaR) of `size` draws from the scenarios, shape (RESAMPLES, 2)."""
+    chances = np.random.default_rng(seed).random((RESAMPLES, size))
+    places = np.searchsorted(np.cumsum(scenarios.probabilities)[:-1], chances)
     return np.column_stack(tail_matrix(-scenarios.losses[places], level))
 
 
