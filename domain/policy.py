@@ -100,7 +100,7 @@ class SlippageLimits(Value):
     max_day_slippage_usd: Limit
     max_week_slippage_usd: Limit
     emergency_floor_bps: Bps
-    """Below the simulated quote, for exits whose oracle is stale or whose peg is broken."""
+    """For exits: below the oracle's value, or the simulated quote where the oracle is stale or off its peg."""
 
 
 class BudgetLimits(Value):

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from domain.errors import StaleOrDisputed
 from domain.market import Catalog, MarketSnapshot
-from domain.units import Address, Slug, Uint256, Usd, UtcDatetime, Value, value_usd
+from domain.oracle import oracle_reading
+from domain.units import EXACT, Address, Slug, Uint256, Usd, UtcDatetime, Value, value_usd
 
 
 class Balance(Value):
@@ -54,21 +55,30 @@ def value_holdings(portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Cata
 
     Raises StaleOrDisputed when a held token has no price: unknown is never zero and never one dollar.
     """
-    lines: list[tuple[str, str | None, int]] = [(b.token, None, b.amount) for b in portfolio.cash if b.amount]
-    lines += [(catalog.strategy(p.strategy).token, p.strategy, p.amount) for p in portfolio.positions if p.amount]
     return tuple(
         Holding(token=token, strategy=strategy, amount=amount, value_usd=_priced(token, amount, snapshot, catalog))
-        for token, strategy, amount in lines
+        for token, strategy, amount in _lines(portfolio, catalog)
     )
 
 
-def priced_value_usd(portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Catalog) -> Decimal:
-    """What the holdings with a price are worth together: a lower bound where others have none."""
-    known = {price.token for price in snapshot.prices}
-    cash = tuple(balance for balance in portfolio.cash if balance.token in known)
-    positions = tuple(p for p in portfolio.positions if catalog.strategy(p.strategy).token in known)
-    priced = portfolio.model_copy(update={"cash": cash, "positions": positions})
-    return net_asset_value_usd(priced, snapshot, catalog)
+def _lines(portfolio: Portfolio, catalog: Catalog) -> list[tuple[str, str | None, int]]:
+    lines: list[tuple[str, str | None, int]] = [(b.token, None, b.amount) for b in portfolio.cash if b.amount]
+    return lines + [(catalog.strategy(p.strategy).token, p.strategy, p.amount) for p in portfolio.positions if p.amount]
+
+
+def settled_value_usd(portfolio: Portfolio, snapshot: MarketSnapshot, catalog: Catalog) -> Decimal:
+    """What the holdings with a price are worth together, by the oracle where it has one, else at the lowest source.
+
+    The lowest source would hide what a batch lost to a pool that somebody moved: what was sold would be worth no more.
+    """
+    total = Decimal(0)
+    for token_id, _, amount in _lines(portfolio, catalog):
+        reading = oracle_reading(token_id, snapshot)
+        price = snapshot.price_usd(token_id) if reading is None else reading.price_usd
+        if price is not None:
+            worth = value_usd(amount, decimals=catalog.token(token_id).decimals, price_usd=price)
+            total = EXACT.add(total, worth)
+    return total
 
 
 def _priced(token_id: str, amount: int, snapshot: MarketSnapshot, catalog: Catalog) -> Decimal:

@@ -1,8 +1,8 @@
 """Is the batch a way out? Judged from its calls and the simulated book, never from what the plan calls itself.
 
-An exit takes positions into their own token, or tokens into the reserve token, and increases nothing else.
-So it raises no exposure but to the reserve, which the policy declares the safe place. Measured stress losses are
-not compared: they are fractions of a net asset value that the exit's own slippage lowers, and would block it.
+An exit takes positions into their own token, or tokens into the reserve token, and brings nothing else; a gift that
+came meanwhile is no transfer of the batch. So it raises no exposure but to the reserve, the policy's safe place.
+Measured stress losses are not compared: as fractions of what the exit's own slippage lowers they would block it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Final
 from domain.risk import RiskReport
 from guards.actions import Action, ActionKind
 from guards.case import Case, once
-from guards.measures import Change, actions, changes, entered_strategies, grown, left_strategies
+from guards.deltas import delta_of
+from guards.measures import actions, changes, entered_strategies, left_strategies
 
 EXIT_KINDS: Final = frozenset({ActionKind.APPROVE, ActionKind.WITHDRAW, ActionKind.REDEEM})
 """Whatever they take; a swap points out when it buys the reserve token."""
@@ -27,7 +28,7 @@ def is_exit(case: Case) -> bool:
     return (
         all(_points_out(action, case) for action in actions(case))
         and _reduces_something(case)
-        and not any(_is_elsewhere(change, case) for change in grown(case))
+        and not _brings_something_else(case)
     )
 
 
@@ -44,11 +45,17 @@ def _reduces_something(case: Case) -> bool:
     return bool(left_strategies(case)) or cash_falls
 
 
-def _is_elsewhere(change: Change, case: Case) -> bool:
-    """Neither cash of the reserve token nor of a token that a left strategy pays back."""
-    catalog = case.evidence.catalog
-    own_tokens = {catalog.strategy(strategy).token for strategy in left_strategies(case)}
-    return change.strategy is not None or change.token not in own_tokens | {catalog.reserve_token}
+def _brings_something_else(case: Case) -> bool:
+    """Of anything listed but the reserve token and what the left strategies pay back.
+
+    Aave mints receipts of a position that falls by less than the interest it credits: a left position's may rise.
+    """
+    catalog, account = case.evidence.catalog, case.evidence.catalog.account
+    left = [catalog.strategy(strategy) for strategy in left_strategies(case)]
+    paid_back = {strategy.token for strategy in left} | {catalog.reserve_token}
+    others = [token.address for token in catalog.tokens if token.id not in paid_back]
+    others += [strategy.receipt for strategy in catalog.strategies if strategy not in left]
+    return any(delta_of(case, account, contract) > 0 for contract in others)
 
 
 def reduces_risk(case: Case) -> bool:

@@ -80,13 +80,22 @@ def _strategy_flows(action: Action, strategy: Strategy, case: Case) -> tuple[_Fl
     if action.kind is ActionKind.SUPPLY:
         return (_Flow(token, -action.amount), _Flow(receipt, action.amount, is_open=True))
     if action.kind is ActionKind.WITHDRAW:
-        amount = before.position_of(strategy.id) if action.is_whole else action.amount
+        amount = (
+            max(before.position_of(strategy.id), paid_for_all(strategy, case)) if action.is_whole else action.amount
+        )
         return (_Flow(token, amount, is_open=action.is_whole), _Flow(receipt, -amount, is_open=True))
     if action.kind is ActionKind.DEPOSIT:
         shares = _expected_shares(action.amount, strategy, case)
         return (_Flow(token, -action.amount), _Flow(receipt, shares, is_open=True))
     assets = _expected_assets(action.amount, strategy, before)
     return (_Flow(token, assets, is_open=True), _Flow(receipt, -action.amount))
+
+
+def paid_for_all(strategy: Strategy, case: Case) -> int:
+    """What the reserve paid out where the calls withdraw all of it: more than was held, when somebody gave receipts."""
+    is_whole = any(action.is_whole and action.strategy == strategy for action in actions(case))
+    token = case.evidence.catalog.token(strategy.token)
+    return -delta_of(case, strategy.receipt, token.address) if is_whole else 0
 
 
 def _expected_shares(assets: int, strategy: Strategy, case: Case) -> int:

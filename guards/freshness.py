@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 
 from domain.market import PriceObservation
+from domain.oracle import MAX_CLOCK_SKEW_SECONDS, distance_from_peg_bps
 from domain.units import BPS_PER_ONE, EXACT, divide_up
 from guards.case import Case
 from guards.finding import Row, Ruler
 from guards.measures import actions, changes, entered_strategies, grown, swaps
 
 RULER = Ruler("freshness")
-MAX_CLOCK_SKEW_SECONDS: Final = 15
-"""Block times may run slightly ahead of our clock; anything dated later is wrong, not fresh."""
 
 
 def check_freshness(case: Case) -> tuple[Row, ...]:
@@ -97,13 +95,8 @@ def _check_stable_entries(case: Case) -> Iterator[Row]:
     limit = case.evidence.policy.freshness.max_stable_deviation_bps
     for token in stable:
         prices = case.evidence.snapshot.prices_of(token)
-        off = [_off_peg_bps(price) for price in prices]
+        off = [distance_from_peg_bps(price.price_usd) for price in prices]
         yield RULER.at_most("stable_deviation", token, observed=max(off, default=None), limit=limit, unit="bps")
-
-
-def _off_peg_bps(price: PriceObservation) -> Decimal:
-    distance = EXACT.subtract(price.price_usd, Decimal(1)).copy_abs()
-    return EXACT.multiply(distance, Decimal(BPS_PER_ONE))
 
 
 def _check_rate(strategy: str, case: Case) -> Iterator[Row]:

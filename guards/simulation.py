@@ -14,6 +14,7 @@ from guards.deltas import (
     delta_of,
     expected_deltas,
     known_holders,
+    paid_for_all,
     shares_of,
     simulated_deltas,
     tolerated,
@@ -96,7 +97,8 @@ def _check_after(case: Case) -> Iterator[Row]:
     for strategy in catalog.strategies:
         held, kept = held_shares.get(strategy.id, 0), kept_shares.get(strategy.id, 0)
         netted = _netted_interest(strategy, case)
-        yield from _check_line(strategy.id, strategy.receipt, case, held=held, kept=kept + netted)
+        most = max(held, paid_for_all(strategy, case))
+        yield from _check_line(strategy.id, strategy.receipt, case, held=held, kept=kept + netted, most=most)
     yield from _check_line("native", NATIVE, case, held=before.native_wei, kept=after.native_wei)
 
 
@@ -112,10 +114,15 @@ def _netted_interest(strategy: Strategy, case: Case) -> int:
     return max(0, delta_of(case, case.evidence.catalog.account, strategy.receipt) - expected.lowest)
 
 
-def _check_line(subject: str, contract: str, case: Case, *, held: int, kept: int) -> Iterator[Row]:
-    """Nothing less than the events leave, and no events about more than we held: then `before` would be wrong."""
+def _check_line(
+    subject: str, contract: str, case: Case, *, held: int, kept: int, most: int | None = None
+) -> Iterator[Row]:
+    """Nothing less than the events leave, and no events about more than we held: then `before` would be wrong.
+
+    `most` is what may leave where that is more than was held: a whole position with what others gave to it.
+    """
     change, slack = delta_of(case, case.evidence.catalog.account, contract), tolerated(held, case)
     if held or kept or change > 0:
         yield RULER.at_least("delta_mismatch", subject, observed=kept, limit=held + change - slack, unit=UNIT)
     if change < 0:
-        yield RULER.at_most("delta_mismatch", subject, observed=-change, limit=held + slack, unit=UNIT)
+        yield RULER.at_most("delta_mismatch", subject, observed=-change, limit=(held if most is None else most) + slack, unit=UNIT)

@@ -6,20 +6,22 @@ Everything is drawn around the small world of tests.builders; `make_evidence` ke
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from domain.market import MarketSnapshot, SequencerReading
-from domain.plan import Move
+from domain.oracle import healthy_oracle_price
+from domain.plan import Move, MoveKind
 from domain.policy import Policy
 from domain.portfolio import Portfolio
 from domain.risk import ProtocolScore, RiskReport
-from domain.verdict import Approval, ApprovalStatus, BudgetState, Economics, TradingState
+from domain.verdict import Approval, ApprovalStatus, BudgetState, Economics, Evidence, TradingState
 from tests.builders import NOW, make_catalog, make_portfolio, make_price, make_snapshot
 from tests.builders_evidence import (
     DAI,
@@ -45,6 +47,7 @@ STRATEGIES: Final[Mapping[str, str]] = {strategy.id: strategy.token for strategy
 VENUES: Final = {"dai": "usdc-dai-100", "usdx": "usdc-usdx-100", "weth": "usdc-weth-500"}
 """Where a token is sold for the reserve token."""
 DECIMALS: Final = {token.id: token.decimals for token in CATALOG.tokens}
+USUAL: Final = {"now": NOW, "snapshot": make_snapshot(), "policy": make_limits()}
 FLOOR_BPS: Final = 110
 """Emergency floor and simulation tolerance of the pinned limits together: what a way out must keep."""
 FREE_SETTINGS: Final = {"horizon_days", "utilization_days", "expiry_seconds", "loosening_delay_seconds"}
@@ -106,6 +109,47 @@ def batches(draw: st.DrawFn) -> list[Move]:
     return draw(
         st.lists(st.one_of(kinds), min_size=1, max_size=4, unique_by=lambda m: (m.kind, m.token_in, m.strategy))
     )
+
+
+def as_planned(moves: Sequence[Move], parts: Mapping[str, object]) -> list[Move]:
+    """As a plan would have it in these circumstances: what healthy oracles do not let be sold at a dollar is kept."""
+    planned = []
+    for move in moves:
+        least = _oracle_floor(move, parts) if move.kind is MoveKind.SWAP else 0
+        if move.kind is not MoveKind.SWAP or least <= _paid(move):
+            planned.append(move.model_copy(update={"minimum_out": max(move.minimum_out, least)}))
+    return planned
+
+
+def _oracle_floor(move: Move, parts: Mapping[str, object]) -> int:
+    """0 where an oracle cannot be rested on."""
+    now, snapshot, policy = (parts.get(name, usual) for name, usual in USUAL.items())
+    tokens = (CATALOG.token(move.token_in), CATALOG.token(move.token_out))
+    sold, bought = (healthy_oracle_price(token, snapshot, policy, now=now) for token in tokens)
+    if sold is None or bought is None:
+        return 0
+    kept_bps = 10_000 - policy.slippage.emergency_floor_bps
+    scale = Fraction(10) ** (DECIMALS[move.token_out] - DECIMALS[move.token_in])
+    return math.ceil(move.amount_in * Fraction(sold) / Fraction(bought) * scale * kept_bps / 10_000)
+
+
+def _paid(move: Move) -> int:
+    return move.amount_in // 10 ** (DECIMALS[move.token_in] - DECIMALS[move.token_out])
+
+
+def gifts(before: Portfolio, left: Collection[str]) -> st.SearchStrategy[Portfolio]:
+    """Cash of any token and positions in any strategy that is not left: a stranger gives them, whenever he likes."""
+    cash = st.dictionaries(st.sampled_from(sorted(DECIMALS)), st.sampled_from([1, 10**18]), max_size=3)
+    others = sorted(set(STRATEGIES) - set(left))
+    positions = st.dictionaries(st.sampled_from(others), st.sampled_from([1, 10**24]), max_size=3)
+    return st.builds(lambda c, p: make_portfolio(cash=c, positions=p), cash, positions)
+
+
+def with_gift(evidence: Evidence, gift: Portfolio) -> Evidence:
+    """What came between observation and simulation: only the book afterwards shows it, no transfer of the batch."""
+    cash, positions = (*evidence.after.cash, *gift.cash), (*evidence.after.positions, *gift.positions)
+    after = evidence.after.model_copy(update={"cash": cash, "positions": positions})
+    return evidence.model_copy(update={"after": after})
 
 
 least_outs = st.integers(min_value=9_900, max_value=10_000)
@@ -212,27 +256,33 @@ def approvals() -> st.SearchStrategy[Approval | None]:
     return st.one_of(st.none(), answer)
 
 
-def circumstances() -> st.SearchStrategy[dict[str, object]]:
-    """Whatever may surround a batch without being about what it does: any part may be as bad as it gets."""
-    numbers = st.sampled_from([None, -1e9, 0.0, 5.0, 1e9])
-    return st.fixed_dictionaries(
-        {},
-        optional={
-            "now": moments,
-            "head_block_number": st.sampled_from([0, 99, 100, 105, 10**9]),
-            "policy": policies(pinned=("emergency_floor_bps", "max_delta_tolerance_bps")),
-            "snapshot": snapshots(),
-            "risk_before": reports(),
-            "risk_after": reports(),
-            "scores": st.sampled_from([(), *(_scored(points) for points in (0.0, 49.9, 100.0))]),
-            "economics": st.one_of(
-                st.none(), st.builds(Economics, lower_gain_usd=numbers, cost_usd=numbers, break_even_days=numbers)
-            ),
-            "budget": budgets(),
-            "trading_state": st.sampled_from(TradingState),
-            "approval": approvals(),
-        },
-    )
+@st.composite
+def circumstances(draw: st.DrawFn, *, least: int = 0) -> dict[str, object]:
+    """Whatever may surround a batch without being about what it does: any part may be as bad as it gets.
+
+    A trading state always, and at least so many other parts.
+    """
+    parts = _circumstances()
+    names = draw(st.lists(st.sampled_from(sorted(parts)), min_size=least, unique=True))
+    return {"trading_state": draw(st.sampled_from(TradingState)), **{name: draw(parts[name]) for name in names}}
+
+
+def _circumstances() -> dict[str, st.SearchStrategy[Any]]:
+    gains, costs = (st.sampled_from([None, *worst, 0.0, 5.0, 1e9]) for worst in ((-1e9,), ()))
+    return {
+        "now": moments,
+        "head_block_number": st.sampled_from([0, 99, 100, 105, 10**9]),
+        "policy": policies(pinned=("emergency_floor_bps", "max_delta_tolerance_bps")),
+        "snapshot": snapshots(),
+        "risk_before": reports(),
+        "risk_after": reports(),
+        "scores": st.sampled_from([(), *(_scored(points) for points in (0.0, 49.9, 100.0))]),
+        "economics": st.one_of(
+            st.none(), st.builds(Economics, lower_gain_usd=gains, cost_usd=costs, break_even_days=costs)
+        ),
+        "budget": budgets(),
+        "approval": approvals(),
+    }
 
 
 def _scored(points: float) -> tuple[ProtocolScore, ...]:

@@ -233,8 +233,8 @@ def swap(amount: int = 1000 * 10**18, venue: str = "usdc-dai-100") -> Move:
     return Move(kind=MoveKind.SWAP, token_in="dai", token_out="usdc", amount_in=amount, venue=venue)
 
 
-def minimum(quote: int, *, is_exit: bool = False, snapshot: MarketSnapshot | None = None) -> int:
-    (move,) = with_minimum_outs(
+def minimums(quote: int, *, is_exit: bool = False, snapshot: MarketSnapshot | None = None) -> list[int]:
+    moves = with_minimum_outs(
         [swap()],
         {0: quote},
         snapshot=snapshot or make_snapshot(),
@@ -242,7 +242,12 @@ def minimum(quote: int, *, is_exit: bool = False, snapshot: MarketSnapshot | Non
         policy=POLICY,
         is_exit=is_exit,
     )
-    return move.minimum_out
+    return [move.minimum_out for move in moves]
+
+
+def minimum(quote: int, *, is_exit: bool = False, snapshot: MarketSnapshot | None = None) -> int:
+    (least,) = minimums(quote, is_exit=is_exit, snapshot=snapshot)
+    return least
 
 
 def test_normal_minimum_is_the_oracle_value_less_slippage_rounded_up() -> None:
@@ -261,18 +266,31 @@ def test_quote_at_the_floor_passes_and_one_unit_below_is_infeasible() -> None:
 def test_exit_takes_the_better_of_oracle_and_emergency_floor() -> None:
     assert minimum(1000 * 10**6, is_exit=True) == 995 * 10**6
     assert minimum(1010 * 10**6, is_exit=True) == 999_900_000
-    assert minimum(500 * 10**6, is_exit=True) == 495 * 10**6
+    assert minimum(994 * 10**6, is_exit=True) == 990 * 10**6
+
+
+def test_exit_keeps_a_token_whose_pool_does_not_reach_the_oracle_s_emergency_floor() -> None:
+    """100 basis points below a dollar: somebody moved the pool, and waits for us to sell."""
+    assert minimums(990 * 10**6, is_exit=True) == [990 * 10**6]
+    assert minimums(990 * 10**6 - 1, is_exit=True) == []
+
+
+def test_exit_sells_beside_a_broken_peg_for_what_the_pool_pays() -> None:
+    broken = make_snapshot(prices=prices(make_price("dai", "0.97"), make_price("dai", "0.97", source="uniswap")))
+
+    assert minimums(500 * 10**6, is_exit=True, snapshot=broken) == [495 * 10**6]
 
 
 STALE = [make_price("dai", "1", age_seconds=86_400 + 601), make_price("dai", "1", source="uniswap")]
 DISPUTED = [make_price("dai", "1"), make_price("dai", "0.98", source="uniswap")]
 
 
-@pytest.mark.parametrize("distrusted", [STALE, DISPUTED])
-def test_untrusted_oracle_stops_a_trade_but_not_an_exit(distrusted: list[PriceObservation]) -> None:
+@pytest.mark.parametrize(("distrusted", "least"), [(STALE, 989_010_000), (DISPUTED, 995_000_000)])
+def test_untrusted_oracle_stops_a_trade_but_not_an_exit(distrusted: list[PriceObservation], least: int) -> None:
+    """A dispute makes the oracle no worse: a pool may not vouch against it."""
     snapshot = make_snapshot(prices=prices(*distrusted))
 
-    assert minimum(999 * 10**6, is_exit=True, snapshot=snapshot) == 989_010_000
+    assert minimum(999 * 10**6, is_exit=True, snapshot=snapshot) == least
     with pytest.raises(StaleOrDisputed, match="cannot set a floor"):
         minimum(999 * 10**6, snapshot=snapshot)
 
@@ -286,11 +304,14 @@ def test_too_few_sources_or_no_oracle_set_no_floor() -> None:
             minimum(999 * 10**6, snapshot=snapshot)
 
 
-@pytest.mark.parametrize("is_exit", [True, False])
-def test_minimum_is_never_zero(is_exit: bool) -> None:
+def test_minimum_is_never_zero() -> None:
+    unpriced = make_snapshot(prices=())
+    free = make_policy(slippage={"max_trade_slippage_bps": 10_000})
+
     with pytest.raises(Infeasible):
-        minimum(0, is_exit=is_exit)
-    assert minimum(1, is_exit=True) == 1
+        with_minimum_outs([swap()], {0: 0}, snapshot=make_snapshot(), catalog=CATALOG, policy=free, is_exit=False)
+    assert minimums(0, is_exit=True, snapshot=unpriced) == []
+    assert minimums(1, is_exit=True, snapshot=unpriced) == [1]
 
 
 def test_swap_without_a_quote_is_a_broken_invariant() -> None:

@@ -6,11 +6,12 @@ import pytest
 
 from domain.abi import APPROVE
 from domain.portfolio import Balance, Position
-from domain.transaction import UnsignedCall
+from domain.transaction import BalanceDelta, UnsignedCall
+from guards import check
 from guards.asymmetry import is_exit
 from guards.case import Case
 from guards.decode import decode_calls
-from tests.builders import CONTRACTS, address, make_catalog, make_portfolio
+from tests.builders import ACCOUNT, CONTRACTS, address, make_catalog, make_portfolio
 from tests.builders_evidence import (
     DAI,
     USDC,
@@ -37,6 +38,13 @@ def is_way_out(evidence):
 
 def with_after(evidence, **changes):
     return evidence.model_copy(update={"after": evidence.after.model_copy(update=changes)})
+
+
+def with_delta(evidence, contract, amount, *, holder=ACCOUNT):
+    """One more transfer in what the simulation saw of the batch."""
+    extra = BalanceDelta(holder=holder, token=contract, amount=amount)
+    report = evidence.simulation.model_copy(update={"deltas": (*evidence.simulation.deltas, extra)})
+    return evidence.model_copy(update={"simulation": report})
 
 
 def scaled(positions, strategy, amount):
@@ -85,10 +93,9 @@ def test_a_position_in_the_token_that_comes_back_may_not_grow():
     """Out of one DAI strategy and into another is a rotation."""
     before = make_portfolio(positions={"aave-dai": 100 * DAI})
     evidence = make_evidence([withdraw("aave-dai", "dai", 100 * DAI)], before=before)
-    grown = (*evidence.after.positions, Position(strategy="vault-limited-dai", shares=DAI, amount=DAI))
 
     assert is_way_out(evidence)
-    assert not is_way_out(with_after(evidence, positions=grown))
+    assert not is_way_out(with_delta(evidence, CATALOG.strategy("vault-limited-dai").receipt, 1))
 
 
 def test_cash_of_the_token_that_comes_back_and_of_the_reserve_may_grow():
@@ -105,9 +112,46 @@ def test_cash_of_the_token_that_comes_back_and_of_the_reserve_may_grow():
 def test_cash_of_another_token_may_not_grow():
     before = make_portfolio(positions={"aave-dai": 100 * DAI})
     evidence = make_evidence([withdraw("aave-dai", "dai", 100 * DAI)], before=before)
-    brought = (*evidence.after.cash, Balance(token="usdx", amount=1))
+    usdx = CATALOG.token("usdx").address
 
-    assert not is_way_out(with_after(evidence, cash=brought))
+    assert not is_way_out(with_delta(evidence, usdx, 1))
+    assert is_way_out(with_delta(evidence, usdx, -1))
+    assert is_way_out(with_delta(with_delta(evidence, usdx, 1), usdx, -1))
+
+
+@pytest.mark.parametrize("contract", ["usdc", "dai", "aave-dai"])
+def test_the_reserve_and_what_belongs_to_a_left_position_may_come(contract):
+    """Aave mints receipts where the interest it credits is more than what is withdrawn."""
+    before = make_portfolio(positions={"aave-dai": 100 * DAI})
+    evidence = make_evidence([withdraw("aave-dai", "dai", 10 * DAI)], before=before)
+    place = CATALOG.strategy(contract).receipt if "-" in contract else CATALOG.token(contract).address
+
+    assert is_way_out(with_delta(evidence, place, 200 * DAI))
+
+
+def test_what_others_receive_or_nobody_lists_makes_no_difference():
+    evidence = make_evidence(exit_moves())
+
+    assert is_way_out(with_delta(evidence, CATALOG.token("wbtc").address, 1, holder=address(0xBAD)))
+    assert is_way_out(with_delta(evidence, address(0x999), 1))
+
+
+@pytest.mark.parametrize(
+    "gift",
+    [
+        {"cash": (Balance(token="wbtc", amount=1),)},
+        {"cash": (Balance(token="usdx", amount=10**24),)},
+        {"positions": (Position(strategy="aave-dai", shares=1, amount=1),)},
+        {"positions": (Position(strategy="vault-limited-dai", shares=DAI, amount=DAI),)},
+    ],
+)
+def test_a_gift_that_came_meanwhile_closes_no_way_out(gift):
+    evidence = make_evidence(exit_moves(), trading_state="halted")
+    given = {name: (*getattr(evidence.after, name), *lines) for name, lines in gift.items()}
+
+    verdict = check(with_after(evidence, **given))
+
+    assert (verdict.is_exit, verdict.denials) == (True, ())
 
 
 @pytest.mark.parametrize(

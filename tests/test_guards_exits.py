@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.abi import AAVE_WITHDRAW
-from domain.portfolio import Balance, Position
 from domain.transaction import BalanceDelta, LeftoverApproval, UnsignedCall
 from domain.verdict import ApprovalStatus, TradingState
 from guards import check
 from guards.asymmetry import is_exit
 from guards.case import Case
 from guards.decode import decode_batch
-from tests.builders import CONTRACTS, NOW, address, make_catalog, make_portfolio, make_snapshot
+from tests.builders import ACCOUNT, CONTRACTS, NOW, address, make_catalog, make_portfolio, make_snapshot
 from tests.builders_evidence import (
     DAI,
     USDC,
@@ -35,6 +34,7 @@ from tests.builders_evidence import (
     swap,
     withdraw,
 )
+from tests.strategies import as_planned
 from tools.transactions.safe import wrap_calls
 
 CATALOG = make_catalog()
@@ -109,10 +109,10 @@ def leaves(evidence):
 @given(portfolios_with_an_exit(), st.sets(st.sampled_from(sorted(BREAKAGES)), max_size=6))
 @settings(max_examples=150, deadline=None)
 def test_exits_pass_whatever_breaks(case, broken):
-    moves, before = case
+    drawn, before = case
     parts = {name: value for reason in sorted(broken) for name, value in BREAKAGES[reason].items()}
 
-    verdict = check(make_evidence(moves, before=before, **parts))
+    verdict = check(make_evidence(as_planned(drawn, parts), before=before, **parts))
 
     assert codes(verdict.denials) == set()
     assert (verdict.is_exit, verdict.needs_approval) == (True, False)
@@ -164,18 +164,13 @@ def test_an_exit_that_exits_nothing_is_none():
     assert not leaves(evidence.model_copy(update={"after": evidence.before}))
 
 
-def test_a_way_out_may_not_make_another_position_grow():
+@pytest.mark.parametrize("contract", [CATALOG.strategy("aave-dai").receipt, CATALOG.token("wbtc").address])
+def test_a_way_out_may_not_bring_another_position_or_a_foreign_token(contract):
     evidence = make_evidence(exit_moves())
-    grown = (*evidence.after.positions, Position(strategy="aave-dai", shares=DAI, amount=DAI))
+    brought = BalanceDelta(holder=ACCOUNT, token=contract, amount=1)
+    report = evidence.simulation.model_copy(update={"deltas": (*evidence.simulation.deltas, brought)})
 
-    assert not leaves(evidence.model_copy(update={"after": evidence.after.model_copy(update={"positions": grown})}))
-
-
-def test_a_way_out_may_not_bring_a_foreign_token():
-    evidence = make_evidence(exit_moves())
-    cash = (*evidence.after.cash, Balance(token="wbtc", amount=1))
-
-    assert not leaves(evidence.model_copy(update={"after": evidence.after.model_copy(update={"cash": cash})}))
+    assert not leaves(evidence.model_copy(update={"simulation": report}))
 
 
 def test_a_batch_with_an_unexplained_call_is_no_exit():
@@ -219,7 +214,9 @@ def test_an_exit_whose_simulation_shows_harm_is_refused(simulated, code):
     assert code in codes(check(make_evidence(exit_moves(), simulated=simulated)).denials)
 
 
-# The pool pays 99,950 USDC; the emergency floor lies 100 + 10 basis points below that, rounded down.
+NO_ORACLE = make_snapshot(prices=tuple(price for price in make_snapshot().prices if price.token != "usdx"))
+
+# The pool pays 99,950 USDC; without an oracle the emergency floor lies 100 + 10 basis points below that, rounded down.
 FLOOR = 99_950 * USDC * 9_890 // 10_000
 
 
@@ -228,7 +225,7 @@ def test_an_exit_swap_carries_the_emergency_floor_of_the_simulated_quote(minimum
     first, second = exit_moves()
     moves = [first, second.model_copy(update={"minimum_out": minimum})]
 
-    verdict = check(make_evidence(moves, haircut_bps=5))
+    verdict = check(make_evidence(moves, haircut_bps=5, snapshot=NO_ORACLE))
 
     assert (verdict.is_exit, codes(verdict.denials)) == (True, expected)
 
@@ -237,7 +234,7 @@ def test_two_exit_swaps_in_one_pool_share_its_floor():
     first, second = exit_moves()
     half = second.model_copy(update={"amount_in": second.amount_in // 2, "minimum_out": FLOOR // 2})
 
-    verdict = check(make_evidence([first, half, half], haircut_bps=5))
+    verdict = check(make_evidence([first, half, half], haircut_bps=5, snapshot=NO_ORACLE))
 
     assert codes(verdict.denials) == set()
 
@@ -261,7 +258,7 @@ def test_an_exit_swap_without_a_minimum_is_refused():
 
 
 def test_an_exit_swap_that_the_simulation_did_not_see_paid_is_refused():
-    evidence = make_evidence(exit_moves())
+    evidence = make_evidence(exit_moves(), snapshot=NO_ORACLE)
     pool = address(0x402)
     deltas = tuple(delta for delta in evidence.simulation.deltas if delta.holder != pool)
     report = evidence.simulation.model_copy(update={"deltas": deltas})

@@ -76,6 +76,39 @@ def test_held_stable_token_off_its_peg_is_an_event(price: str) -> None:
     assert found.observed == f"usdx at {price} USD"
 
 
+def told(token: str, *readings: tuple[str, str, int]) -> MarketSnapshot:
+    """Readings of one token: source, price and age in seconds."""
+    kept = [p for p in make_snapshot().prices if p.token != token]
+    return make_snapshot(prices=(*kept, *(make_price(token, p, source=s, age_seconds=age) for s, p, age in readings)))
+
+
+FRESH, STALE = 86_400 + 600, 86_400 + 601
+"""The heartbeat of the sample feeds and what the policy allows beyond."""
+
+
+@pytest.mark.parametrize(
+    ("readings", "observed"),
+    [
+        ([("oracle", "1", 0), ("uniswap", "0.6", 0)], None),
+        ([("oracle", "1", FRESH), ("uniswap", "0.6", 0)], None),
+        ([("oracle", "1", STALE), ("uniswap", "0.6", 0)], "usdx at 0.6 USD"),
+        ([("oracle", "0.6", STALE), ("uniswap", "1", 0)], None),
+        ([("oracle", "0.97", 0), ("uniswap", "1", 0)], "usdx at 0.97 USD"),
+        ([("uniswap", "0.97", 0)], "usdx at 0.97 USD"),
+        ([("third", "0.96", 0), ("uniswap", "0.97", 0)], "usdx at 0.96 USD"),
+        ([("oracle", "0.6", STALE)], None),
+        ([], None),
+    ],
+)
+def test_only_the_oracle_breaks_a_peg_while_it_is_fresh(
+    readings: list[tuple[str, str, int]], observed: str | None
+) -> None:
+    """Anybody moves a pool for a block: that is a dispute, which keeps entries out and nothing more."""
+    events = detect(snapshot=told("usdx", *readings))
+
+    assert [event.observed for event in events] == ([observed] if observed else [])
+
+
 @pytest.mark.parametrize("price", ["0.98", "1.02"])
 def test_peg_exactly_at_the_limit_is_no_event(price: str) -> None:
     assert detect(snapshot=priced("usdx", price)) == ()

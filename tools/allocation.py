@@ -16,9 +16,9 @@ from domain.plan import Candidate, CandidateKind, Move, MoveKind, Weight
 from domain.policy import Policy
 from domain.portfolio import Portfolio, net_asset_value_usd
 from domain.units import BPS_PER_ONE
-from tools.access import cheapest_venue, is_off_peg, leavable
+from tools.access import broken_peg, cheapest_venue, leavable
 from tools.plan_draft import Draft
-from tools.swap_floors import fair_floor, minimum_out
+from tools.swap_floors import exit_minimum_out, fair_floor, minimum_out
 
 REDEEM_MARGIN_BPS: Final = 1
 """A vault rounds down twice; what is redeemed is counted on only up to this."""
@@ -62,21 +62,20 @@ def with_minimum_outs(
 
     `quotes` maps a swap's index in `moves` to the quoted amount out. Deposits need no change: plan_moves funded them
     with the floor that becomes the minimum here, so `snapshot` must be the one the moves were planned with.
+    An exit leaves out a swap whose pool pays too little, and keeps the token.
     """
     if is_exit and any(move.kind in DEPOSITS for move in moves):
         raise InvariantBroken("an exit must not deposit: its swaps are floored by the quote, not by what was planned")
-    return tuple(
-        move
-        if move.kind is not MoveKind.SWAP
-        else move.model_copy(
-            update={
-                "minimum_out": minimum_out(
-                    move, quotes.get(index), snapshot=snapshot, catalog=catalog, policy=policy, is_exit=is_exit
-                )
-            }
-        )
-        for index, move in enumerate(moves)
-    )
+    set_minimum = exit_minimum_out if is_exit else minimum_out
+    floored: list[Move] = []
+    for index, move in enumerate(moves):
+        if move.kind is not MoveKind.SWAP:
+            floored.append(move)
+            continue
+        least = set_minimum(move, quotes.get(index), snapshot=snapshot, catalog=catalog, policy=policy)
+        if least is not None:
+            floored.append(move.model_copy(update={"minimum_out": least}))
+    return tuple(floored)
 
 
 def _plan_mitigation(draft: Draft, candidate: Candidate) -> None:
@@ -89,9 +88,8 @@ def _plan_mitigation(draft: Draft, candidate: Candidate) -> None:
         freed[strategy.token] = freed.get(strategy.token, 0) + _leave(draft, strategy, wanted)
     if not candidate.to_reserve:
         return
-    limit = draft.policy.mitigation.max_peg_deviation_bps
     for token in catalog.tokens:
-        is_broken = is_off_peg(token.id, draft.snapshot, catalog, max_deviation_bps=limit)
+        is_broken = broken_peg(token.id, draft.snapshot, catalog, draft.policy) is not None
         amount = draft.balances[token.id] if is_broken else freed.get(token.id, 0)
         if token.id != catalog.reserve_token and amount:
             _swap(draft, token.id, catalog.reserve_token, amount, is_priced=False)

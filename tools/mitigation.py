@@ -15,7 +15,7 @@ from domain.policy import Policy
 from domain.portfolio import Portfolio
 from domain.run import RiskEvent
 from domain.units import BPS_PER_ONE, value_usd
-from tools.access import is_off_peg
+from tools.access import broken_peg
 from tools.allocation import plan_moves
 from tools.costs import gas_cost_usd
 from tools.history import series_of
@@ -98,10 +98,11 @@ def _strategy_events(
 def _peg_events(
     token: str, subject: str, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy
 ) -> Iterator[RiskEvent]:
-    limit = policy.mitigation.max_peg_deviation_bps
-    if is_off_peg(token, snapshot, catalog, max_deviation_bps=limit):
-        observed = f"{token} at {snapshot.price_usd(token)} USD"
-        yield RiskEvent(kind="peg_break", subject=subject, observed=observed, limit=f"{limit} bps from 1 USD")
+    """A pool that left the oracle is a dispute, which keeps entries out; only the oracle breaks a peg."""
+    price = broken_peg(token, snapshot, catalog, policy)
+    if price is not None:
+        limit = f"{policy.mitigation.max_peg_deviation_bps} bps from 1 USD"
+        yield RiskEvent(kind="peg_break", subject=subject, observed=f"{token} at {price} USD", limit=limit)
 
 
 def _utilization_events(rate: RateObservation, policy: Policy) -> Iterator[RiskEvent]:

@@ -1,4 +1,4 @@
-"""The least that a swap may pay: from the oracle in normal times, from the quote for exits that cannot wait."""
+"""The least that a swap may pay: from the oracle, and from the quote for exits whose oracle cannot be rested on."""
 
 from __future__ import annotations
 
@@ -6,32 +6,66 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
-from typing import Final
 
 from domain.errors import Infeasible, InvariantBroken, StaleOrDisputed
 from domain.market import Catalog, MarketSnapshot, PriceObservation
+from domain.oracle import ORACLE, healthy_oracle_price
 from domain.plan import Move
 from domain.policy import FreshnessLimits, Policy
 from domain.units import BPS_PER_ONE
 
-ORACLE: Final = "oracle"
 
+def minimum_out(move: Move, quote: int | None, *, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy) -> int:
+    """Base units of token_out that a trade must bring at least, above 0: the oracle's floor.
 
-def minimum_out(
-    move: Move, quote: int | None, *, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy, is_exit: bool
-) -> int:
-    """Base units of token_out that the swap must pay at least, above 0.
-
-    Normally the oracle's floor: Infeasible when the quote is below it, StaleOrDisputed without a healthy oracle.
-    An exit takes the better of that and the emergency floor below the quote, or the latter alone.
+    Infeasible when the quote is below it, StaleOrDisputed without an oracle that every source agrees with.
     """
+    quoted = _known(move, quote)
+    floor = oracle_floor(move, snapshot=snapshot, catalog=catalog, policy=policy)
+    if floor is None:
+        raise StaleOrDisputed(f"oracle of {move.token_in} or {move.token_out} cannot set a floor for {move.venue}")
+    if quoted < max(floor, 1):
+        limit = policy.slippage.max_trade_slippage_bps
+        raise Infeasible(
+            f"venue {move.venue} quotes {quoted} {move.token_out}, below the floor {floor} of {limit} bps slippage"
+        )
+    return floor
+
+
+def exit_minimum_out(
+    move: Move, quote: int | None, *, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy
+) -> int | None:
+    """The same for a way out; None where the pool pays nothing, or too little beside two healthy oracles.
+
+    Of the quote less the emergency floor and of the oracle's floors that the quote reaches, the highest.
+    """
+    quoted = _known(move, quote)
+    reached = [_kept(Fraction(quoted), policy.slippage.emergency_floor_bps)]
+    if _has_healthy_oracles(move, snapshot, catalog, policy):
+        fair = _fair(move, snapshot, catalog)
+        limits = (policy.slippage.emergency_floor_bps, policy.slippage.max_trade_slippage_bps)
+        floors = [_kept(fair, limit) for limit in limits]
+        if quoted < floors[0]:
+            return None
+        reached += [floor for floor in floors if floor <= quoted]
+    return max(reached) or None
+
+
+def _known(move: Move, quote: int | None) -> int:
     if quote is None:
         raise InvariantBroken(f"swap of {move.amount_in} {move.token_in} on venue {move.venue} has no quote")
-    floor = oracle_floor(move, snapshot=snapshot, catalog=catalog, policy=policy)
-    least = _exit_minimum(quote, floor, policy) if is_exit else _normal_minimum(move, quote, floor, policy)
-    if least <= 0:
-        raise Infeasible(f"venue {move.venue} quotes {quote} {move.token_out} for {move.amount_in} {move.token_in}")
-    return least
+    return quote
+
+
+def _kept(amount: Fraction, bps: int) -> int:
+    """Less so many basis points, rounded up."""
+    return math.ceil(amount * (BPS_PER_ONE - bps) / BPS_PER_ONE)
+
+
+def _has_healthy_oracles(move: Move, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy) -> bool:
+    tokens = (catalog.token(token) for token in (move.token_in, move.token_out))
+    prices = (healthy_oracle_price(token, snapshot, policy, now=snapshot.block_time) for token in tokens)
+    return all(price is not None for price in prices)
 
 
 def oracle_floor(move: Move, *, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy) -> int | None:
@@ -44,10 +78,13 @@ def oracle_floor(move: Move, *, snapshot: MarketSnapshot, catalog: Catalog, poli
 
 def fair_floor(move: Move, *, snapshot: MarketSnapshot, catalog: Catalog, policy: Policy) -> int:
     """Oracle value of what is sold less the allowed slippage, in base units of token_out, rounded up."""
-    fair = fair_amount(
+    return _kept(_fair(move, snapshot, catalog), policy.slippage.max_trade_slippage_bps)
+
+
+def _fair(move: Move, snapshot: MarketSnapshot, catalog: Catalog) -> Fraction:
+    return fair_amount(
         move.amount_in, token_in=move.token_in, token_out=move.token_out, snapshot=snapshot, catalog=catalog
     )
-    return math.ceil(fair * (BPS_PER_ONE - policy.slippage.max_trade_slippage_bps) / BPS_PER_ONE)
 
 
 def fair_amount(
@@ -79,19 +116,3 @@ def _is_healthy(token: str, snapshot: MarketSnapshot, catalog: Catalog, limits: 
 def _agree(prices: Sequence[PriceObservation], limits: FreshnessLimits) -> bool:
     low, high = (select(Fraction(price.price_usd) for price in prices) for select in (min, max))
     return (high - low) * BPS_PER_ONE <= limits.max_price_disagreement_bps * low
-
-
-def _normal_minimum(move: Move, quote: int, floor: int | None, policy: Policy) -> int:
-    if floor is None:
-        raise StaleOrDisputed(f"oracle of {move.token_in} or {move.token_out} cannot set a floor for {move.venue}")
-    if quote < floor:
-        limit = policy.slippage.max_trade_slippage_bps
-        raise Infeasible(
-            f"venue {move.venue} quotes {quote} {move.token_out}, below the floor {floor} of {limit} bps slippage"
-        )
-    return floor
-
-
-def _exit_minimum(quote: int, floor: int | None, policy: Policy) -> int:
-    emergency = -(-quote * (BPS_PER_ONE - policy.slippage.emergency_floor_bps) // BPS_PER_ONE)
-    return max(floor, emergency) if floor is not None and quote >= floor else emergency

@@ -10,7 +10,7 @@ from typing import Final
 from domain.breakers import Trip
 from domain.budget import WindowLimits
 from domain.errors import ExecutionFailed, SigningRefused
-from domain.portfolio import net_asset_value_usd, priced_value_usd
+from domain.portfolio import net_asset_value_usd, settled_value_usd
 from domain.stages import Settlement
 from domain.transaction import BalanceDelta, IntentStatus, Receipt, differing_deltas
 from domain.units import value_usd
@@ -106,10 +106,10 @@ def _use_approval(digest: str, dependencies: Dependencies) -> None:
 
 
 def _settled(receipt: Receipt, state: State, dependencies: Dependencies) -> Settlement:
-    """The loss is the fall of what has a price, at the snapshot's prices: slippage and fees, gas apart."""
+    """The loss is the fall of what has a price, at the snapshot's oracle: slippage and fees, gas apart."""
     snapshot, catalog = dependencies.snapshot(state["observation"].snapshot_digest), dependencies.catalog
-    before = priced_value_usd(state["observation"].portfolio, snapshot, catalog)
-    after = priced_value_usd(dependencies.market.portfolio(receipt.block_number), snapshot, catalog)
+    before = settled_value_usd(state["observation"].portfolio, snapshot, catalog)
+    after = settled_value_usd(dependencies.market.portfolio(receipt.block_number), snapshot, catalog)
     _charge(receipt, max(before - after, Decimal(0)), dependencies)
     return Settlement(receipt=receipt, surprises=_compare(receipt, state, dependencies))
 

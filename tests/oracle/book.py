@@ -185,8 +185,12 @@ class Facts:
         fell = self.before.lines - self.after.lines
         if not self.left and not any(kind == "cash" and name != reserve for kind, name in fell):
             return False
-        may_grow = {reserve, *(self.strategies[name].token for name in self.left)}
-        return all(kind == "cash" and name in may_grow for kind, name in self.grown)
+        left = [self.strategies[name] for name in self.left]
+        may_come = {self.tokens[name].address for name in (reserve, *(strategy.token for strategy in left))}
+        may_come |= {strategy.receipt for strategy in left}
+        listed = {token.address for token in self.tokens.values()} | {s.receipt for s in self.strategies.values()}
+        account = self.evidence.catalog.account
+        return not any(self.net[account, contract] > 0 for contract in listed - may_come)
 
     @cached_property
     def traded(self) -> set[str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 from unicodedata import category, normalize
 
+from domain.market import Token
 from domain.verdict import Approval, ApprovalStatus, Economics
 from tests.oracle.actions import Action
 from tests.oracle.book import Facts
@@ -76,16 +80,37 @@ def _oracle_value(facts: Facts, token_id: str, amount: int) -> Rational | None:
 
 
 def _judge_floors(facts: Facts, sheet: Sheet) -> None:
-    """Per pool: all minimum outs together at least what the simulation saw it pay, less floor and tolerance."""
+    """By two healthy oracles for each swap; else per pool, by what the simulation saw it pay, with the tolerance."""
     policy = facts.evidence.policy
     minimums: Counter[tuple[str, str]] = Counter()
     for swap in facts.swaps:
-        if swap.venue is not None and swap.bought is not None:
+        if swap.venue is None or swap.bought is None:
+            continue
+        sold_at, bought_at = _healthy(facts, swap.token), _healthy(facts, swap.bought)
+        if sold_at is None or bought_at is None:
             minimums[swap.venue.pool, swap.bought.address] += swap.minimum_out
+            continue
+        sold = swap.amount * unit_price(sold_at, swap.token.decimals)
+        bought = swap.minimum_out * unit_price(bought_at, swap.bought.decimals)
+        sheet.require("emergency_floor", bought * BPS >= sold * (BPS - policy.slippage.emergency_floor_bps))
     for (pool, contract), minimum in minimums.items():
         paid = -facts.net[pool, contract]
         kept = BPS - policy.slippage.emergency_floor_bps - policy.simulation.max_delta_tolerance_bps
         sheet.require("emergency_floor", paid > 0 and minimum >= paid * kept // BPS)
+
+
+def _healthy(facts: Facts, token: Token) -> Decimal | None:
+    """The first price of the source `oracle`, where it is of an age that passes and, of a stable token, on the peg."""
+    told = [price for price in facts.prices.get(token.id, []) if price.source == "oracle"]
+    if not told:
+        return None
+    policy, age = facts.evidence.policy, facts.evidence.now - told[0].observed_at
+    oldest = token.feed_heartbeat_seconds + policy.freshness.max_price_age_over_heartbeat_seconds
+    if not timedelta(seconds=-15) <= age <= timedelta(seconds=oldest):
+        return None
+    off = abs(Fraction(told[0].price_usd) - 1) * BPS
+    is_off = token.is_stable and off > policy.mitigation.max_peg_deviation_bps
+    return None if is_off else told[0].price_usd
 
 
 def judge_budgets(facts: Facts, sheet: Sheet) -> None:

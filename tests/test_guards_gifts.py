@@ -1,0 +1,68 @@
+"""What somebody gives us between observation and simulation neither closes a way out nor hides what left."""
+
+from __future__ import annotations
+
+import pytest
+
+from domain.transaction import BalanceDelta
+from guards import check
+from tests.builders import ACCOUNT, make_catalog
+from tests.builders_evidence import DAI, codes, make_evidence, rows_of, withdraw
+
+CATALOG = make_catalog()
+USDX_TOKEN, AAVE_USDX = CATALOG.token("usdx").address, CATALOG.strategy("aave-usdx").receipt
+
+
+def denied(evidence):
+    return codes(rows_of("simulation", evidence))
+
+
+def with_deltas(evidence, *extra):
+    """The same evidence with balance changes added to the report: (holder, token, amount)."""
+    added = tuple(BalanceDelta(holder=holder, token=token, amount=amount) for holder, token, amount in extra)
+    report = evidence.simulation.model_copy(update={"deltas": evidence.simulation.deltas + added})
+    return evidence.model_copy(update={"simulation": report})
+
+
+def given_receipts(gift, *, brought=None):
+    """Out of USDX altogether, with receipts that somebody gave us since the position was read."""
+    evidence = make_evidence([withdraw("aave-usdx", "usdx", 100_000 * DAI, is_whole=True)])
+    after, brought = evidence.after, gift if brought is None else brought
+    extra = ((AAVE_USDX, USDX_TOKEN, -gift), (ACCOUNT, USDX_TOKEN, brought), (ACCOUNT, AAVE_USDX, -gift))
+    evidence = with_deltas(evidence, *extra)
+    cash = tuple(b.model_copy(update={"amount": b.amount + brought}) if b.token == "usdx" else b for b in after.cash)
+    return evidence.model_copy(update={"after": after.model_copy(update={"cash": cash})})
+
+
+@pytest.mark.parametrize("gift", [1, 5_000 * DAI, 10**9 * DAI])
+def test_receipts_given_meanwhile_leave_with_a_whole_position(gift):
+    evidence = given_receipts(gift)
+
+    verdict = check(evidence)
+
+    assert (verdict.is_exit, verdict.denials) == (True, ())
+
+
+def test_what_the_reserve_paid_for_given_receipts_must_come_to_us():
+    """The tolerance of 10 basis points is of all that was withdrawn: 105 of 105,000."""
+    at = given_receipts(5_000 * DAI, brought=4_895 * DAI)
+    below = given_receipts(5_000 * DAI, brought=4_895 * DAI - 1)
+
+    assert denied(at) == set()
+    assert denied(below) == {"unplanned_outflow"}
+
+
+def test_no_more_receipts_leave_than_the_reserve_paid_for():
+    evidence = given_receipts(5_000 * DAI)
+
+    at, below = (with_deltas(evidence, (ACCOUNT, AAVE_USDX, -amount)) for amount in (105 * DAI, 105 * DAI + 1))
+
+    assert "unplanned_outflow" not in denied(at)
+    assert "unplanned_outflow" in denied(below)
+
+
+def test_a_part_of_a_position_takes_no_given_receipts_along():
+    evidence = make_evidence([withdraw("aave-usdx", "usdx", 50_000 * DAI)])
+    more = ((AAVE_USDX, USDX_TOKEN, -5_000 * DAI), (ACCOUNT, USDX_TOKEN, 5_000 * DAI))
+
+    assert "unplanned_outflow" in denied(with_deltas(evidence, *more, (ACCOUNT, AAVE_USDX, -5_000 * DAI)))
