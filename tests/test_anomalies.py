@@ -59,6 +59,7 @@ def test_nine_known_days_are_too_few_to_call_a_spike() -> None:
     values = np.append(calm(9), 0.5)
 
     assert AnomalyKind.SPIKE not in found_in(values)
+    assert found_in(np.append(calm(10), 0.5)) == {AnomalyKind.SPIKE: (10, 10)}
 
 
 def test_rate_that_stands_still_is_flagged_from_the_fifth_day() -> None:
@@ -89,6 +90,12 @@ def test_pool_that_nobody_borrows_from_is_no_placeholder() -> None:
     values[[10, 20, 30, 40, 50]] = 0.0
 
     assert AnomalyKind.PLACEHOLDER not in found_in(values)
+
+
+def test_bounds_may_be_one_number() -> None:
+    flags = flag_days(np.array([1.0, 1.1]), column="par", lowest=1.0, highest=1.0)
+
+    assert flags[AnomalyKind.IMPLAUSIBLE].tolist() == [False, True]
 
 
 def test_bounds_of_another_measure_are_its_own() -> None:

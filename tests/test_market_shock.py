@@ -117,6 +117,12 @@ def test_a_larger_size_never_falls_less(fall: float, first: float, second: float
     assert small.gas_factor <= large.gas_factor
 
 
+def test_half_the_size_is_half_the_fall_and_half_the_way_to_the_fee() -> None:
+    half = MarketShock(falls={TokenRole.ETHER: 0.4}, gas_factor=4.0, lost_in={"aave-v3": 0.1}).scaled(0.5)
+
+    assert half == MarketShock(falls={TokenRole.ETHER: 0.2}, gas_factor=2.5, lost_in={"aave-v3": 0.05})
+
+
 def test_size_zero_is_today() -> None:
     shock = MarketShock(
         falls={TokenRole.ETHER: 0.4}, gas_factor=7.0, blocked=frozenset({TokenRole.ETHER}), lost_in={"aave-v3": 0.1}

@@ -46,6 +46,28 @@ def test_trend_test_is_kendalls_where_nothing_is_remembered() -> None:
     assert trend.direction is Direction.RISING
 
 
+def test_memory_widens_the_test_as_yue_and_wang_do() -> None:
+    """Computed here from their equations 6 to 9, with the autocorrelation of what the Theil-Sen line leaves."""
+    n, source = 30, np.random.default_rng(11)
+    values = np.zeros(n)
+    for day in range(1, n):
+        values[day] = 0.7 * values[day - 1] + source.normal()
+    values += 0.08 * np.arange(n)
+    left = values - stats.theilslopes(values, np.arange(n)).slope * np.arange(n)
+    left -= left.mean()
+    memory = (left[1:] * left[:-1]).sum() / (left**2).sum()
+    widened = 1 + 2 * sum((1 - lag / n) * memory**lag for lag in range(1, n))
+    s = sum(np.sign(values[j] - values[i]) for i in range(n) for j in range(i + 1, n))
+
+    trend = read_trend(values, column="apr")
+
+    assert trend is not None
+    assert memory > 0.3
+    assert trend.p_value == pytest.approx(
+        2 * stats.norm.sf((abs(s) - 1) / np.sqrt(n * (n - 1) * (2 * n + 5) / 18 * widened))
+    )
+
+
 def test_gaps_do_not_bend_a_slope() -> None:
     values = 0.03 + 0.001 * np.arange(30.0)
     values[[3, 4, 11]] = NAN

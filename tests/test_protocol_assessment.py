@@ -170,9 +170,9 @@ def test_weights_of_the_file_are_what_counts() -> None:
 def test_weights_move_the_mean() -> None:
     weights = tuple(FactorWeight(factor=f, weight=Decimal(3 if f is Factor.UTILIZATION else 1)) for f in Factor)
 
-    found = assess(replace(CALM, utilization=1.0), RiskFacts(protocols=(FACT,), factors=weights))
+    found = assess(replace(CALM, utilization=0.9), RiskFacts(protocols=(FACT,), factors=weights))
 
-    assert found.composite.score == pytest.approx(100 * 11 / 14)
+    assert found.composite.score == pytest.approx((100 * 11 + 50 * 3) / 14)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,14 @@ def test_what_never_breaks_says_up_to_where_it_was_asked() -> None:
     found = smallest_breaking(edge_at(2.0), largest=1.5)
 
     assert (found.size, found.holds_at, found.breaches) == (None, 1.5, frozenset())
+    assert found.measurements == 65
+
+
+def test_one_step_and_its_halves_are_enough_where_nothing_mends() -> None:
+    found = smallest_breaking(edge_at(0.3), steps=1, tolerance=0.1)
+
+    assert (found.holds_at, found.size) == (0.25, 0.3125)
+    assert found.measurements == 2 + 4  # at 0 and 1, then 0.5, 0.25, 0.375 and 0.3125
 
 
 def test_first_of_several_breaks_is_the_one_that_is_named() -> None:

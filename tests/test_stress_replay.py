@@ -112,12 +112,14 @@ def test_many_books_at_once_equal_each_book_alone() -> None:
     shocks = [episode.shock for episode in EPISODES]
     weights = np.random.default_rng(3).dirichlet(np.ones(len(book.lines)), size=50)
     weights[0] = book.shares
+    weights[1] = [1.0, 0.0, 0.0, 0.0]
 
     losses = shock_losses(weights, book.lines, shocks, make_facts())
 
     assert losses.shape == (50, len(EPISODES))
     alone = [loss.loss - loss.gas for loss in replays().values()]
     assert losses[0] == pytest.approx(alone)
+    assert losses[1] == pytest.approx([0.101, 0.052, 0.002, 0.018, 0.123])
 
 
 def test_no_book_or_no_shock_gives_an_empty_table() -> None:
