@@ -11,18 +11,21 @@ from functools import cache
 
 import pytest
 
+from domain.stress import StressFamily, scenario_set
 from domain.verdict import Denial, Evidence, Verdict
 from guards import GUARDS, check
-from tests.oracle.bases import bases
+from tests.oracle.bases import bases, markets
+from tests.oracle.catalogs import SHIPPED
 from tests.oracle.compare import Outcome, compare, compared, shrunk
 from tests.oracle.generator import Recipe, recipe
 from tests.oracle.limits import APPLY_TO_EXITS, WAIVED_BY_EXITS, Judgement, judge
 from tests.oracle.run import BAD, CODES, Tally, figures_of, fuzz, fuzz_in_processes, report
-from tests.oracle.sample import changed
+from tests.oracle.sample import calls_of, changed, with_calls
 from tests.repository import ROOT
 
 SEED = 7
 CASES = 1_500
+EXPLOITED = (StressFamily.EXPLOIT, "aave-v3")
 ENTRY, EXIT = "supply, pinned, plain", "leave usdx, pinned, plain"
 
 
@@ -60,8 +63,34 @@ def test_the_cases_are_near_the_edge_of_what_is_allowed():
 def test_every_base_passes_both_guards():
     found = {name: compare(evidence, check) for name, evidence in bases().items()}
 
-    assert len(found) > 150
+    assert len(found) > 400
     assert {name: one for name, one in found.items() if not one.judgement.allowed or one.codes} == {}
+
+
+def test_bases_hang_together_in_every_way_that_a_catalog_can():
+    catalogs = [market.catalog for market in markets().values()]
+    held = {name: scenario_set(market.before, market.catalog) for name, market in markets().items()}
+
+    assert SHIPPED in catalogs
+    assert {decimals.decimals for catalog in catalogs for decimals in catalog.tokens} == {6, 8, 18}
+    assert any(len({token.issuer for token in catalog.tokens}) < len(catalog.tokens) for catalog in catalogs)
+    assert any(len(strategy.oracles) > 1 for catalog in catalogs for strategy in catalog.strategies)
+    assert any(len(catalog.venues_between("usdc", "dai")) > 1 for catalog in catalogs)
+    assert any(strategy.factors[:1] == ("aave-v3",) for strategy in SHIPPED.strategies)
+    assert (StressFamily.EXPLOIT, "aave-v3") in held["shipped"]
+
+
+@pytest.mark.parametrize("title", ["entangled", "shipped"])
+def test_a_protocol_that_is_only_rested_on_must_be_measured_too(title):
+    """A vault names Aave as a factor, and nothing else of the book is in Aave."""
+    evidence = bases()[f"deposit usdc, pinned, {title}"]
+    resting = changed(evidence.before, positions=evidence.before.positions[-1:] if title == "entangled" else ())
+    alone = with_calls(changed(evidence, before=resting), calls_of(evidence))
+    unmeasured = tuple(hit for hit in alone.risk_after.stress if (hit.family, hit.subject) != EXPLOITED)
+
+    found = compare(changed(alone, risk_after=changed(alone.risk_after, stress=unmeasured)), check)
+
+    assert (found.outcome, found.judgement.codes >= {"stress_loss"}) == (Outcome.AGREES, True)
 
 
 def test_a_case_is_the_same_whoever_makes_it():
@@ -168,6 +197,7 @@ def test_a_run_counts_reports_and_shrinks_what_it_finds():
     assert tally.evaluations == 60
     assert tally.disagreements >= tally.outcomes[Outcome.VIOLATION] > 0
     assert any(line.startswith("violation: seed 7 case") for line in lines)
+    assert f"{tally.outcomes[Outcome.FAULT]} fault" in lines[0]
     assert {figure.name: figure.value for figure in figures_of(tally, SEED)}["fuzz_violations"] > 0
 
 

@@ -11,8 +11,9 @@ from domain.transaction import BalanceDelta
 from domain.verdict import Evidence, Verdict
 from guards import check
 from tests.oracle.actions import wrappers_of
-from tests.oracle.bases import CATALOG, bases
+from tests.oracle.bases import bases
 from tests.oracle.calldata import BY_NAME, Call, read_envelope, read_words, write_multisend, write_safe, write_words
+from tests.oracle.catalogs import CATALOG
 from tests.oracle.compare import Outcome, compare
 from tests.oracle.exact import age, pair_of_statistic, raised
 from tests.oracle.garbage import BAD_VALUES, Twin

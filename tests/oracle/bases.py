@@ -5,133 +5,92 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
-from domain.market import MarketSnapshot, SequencerReading
+from domain.market import Catalog, MarketSnapshot, SequencerReading
 from domain.policy import Policy
 from domain.portfolio import Balance, Portfolio, Position
 from domain.risk import ProtocolScore
 from domain.verdict import Economics, Evidence, TradingState
-from tests.builders import ACCOUNT, CHAIN_ID, NOW, address, make_catalog, make_policy, make_price, make_snapshot
+from tests.builders import CHAIN_ID, NOW, make_policy, make_price, make_snapshot
 from tests.builders_evidence import LIMITS, make_approval, make_budget, make_limits
-from tests.oracle.actions import EVERYTHING
-from tests.oracle.calldata import Call, write_words
+from tests.oracle.calldata import Call
+from tests.oracle.catalogs import CATALOG, ENTANGLED, ON_ROLLUP, SECOND_VAULT, SHIPPED
+from tests.oracle.desk import COIN, USDC, VAULT, WBTC, Batches, Desk, entries, exits, second_vault
 from tests.oracle.sample import assembled, changed
+from tests.oracle.world import redeemable
 
-USDC: Final = 10**6
-COIN: Final = 10**18
-WBTC: Final = 10**8
-FEES: Final = {frozenset({"usdc", "dai"}): 100, frozenset({"usdc", "usdx"}): 100, frozenset({"usdc", "weth"}): 500}
-VAULT: Final = "vault-limited-dai"
 OPEN_SECTIONS: Final = ("exposure", "risk", "stress", "economics", "slippage", "budgets")
-CATALOG: Final = make_catalog()
-ON_ROLLUP: Final = changed(CATALOG, contracts=changed(CATALOG.contracts, sequencer_feed=address(0x77)))
-"""The same treasury on a chain with a sequencer."""
 
 
-def supply(token: str, amount: int) -> list[Call]:
-    asset, pool = CATALOG.token(token).address, CATALOG.contracts.aave_pool
-    return [
-        Call(asset, 0, False, write_words("approve", pool, amount)),
-        Call(pool, 0, False, write_words("supply", asset, amount, ACCOUNT, 0)),
-    ]
+class Market(NamedTuple):
+    """One treasury, its prices, what it holds and what it may want to do."""
+
+    catalog: Catalog
+    snapshot: MarketSnapshot
+    before: Portfolio
+    batches: Batches
 
 
-def withdraw(token: str, amount: int = EVERYTHING) -> list[Call]:
-    data = write_words("withdraw", CATALOG.token(token).address, amount, ACCOUNT)
-    return [Call(CATALOG.contracts.aave_pool, 0, False, data)]
-
-
-def deposit(amount: int) -> list[Call]:
-    vault, dai = CATALOG.strategy(VAULT).contract, CATALOG.token("dai").address
-    return [
-        Call(dai, 0, False, write_words("approve", vault, amount)),
-        Call(vault, 0, False, write_words("deposit", amount, ACCOUNT)),
-    ]
-
-
-def redeem(shares: int) -> list[Call]:
-    return [Call(CATALOG.strategy(VAULT).contract, 0, False, write_words("redeem", shares, ACCOUNT, ACCOUNT))]
-
-
-def swap(sold: str, bought: str, amount: int, minimum: int) -> list[Call]:
-    token_in, token_out, router = CATALOG.token(sold), CATALOG.token(bought), CATALOG.contracts.swap_router
-    fee = FEES[frozenset({sold, bought})]
-    words = (token_in.address, token_out.address, fee, ACCOUNT, amount, minimum, 0)
-    return [
-        Call(token_in.address, 0, False, write_words("approve", router, amount)),
-        Call(router, 0, False, write_words("exactInputSingle", *words)),
-    ]
-
-
-BATCHES: Final[dict[str, tuple[Sequence[Call], ...]]] = {
-    "supply": (supply("usdc", 50_000 * USDC),),
-    "supply dai": (supply("dai", 60_000 * COIN),),
-    "supply wbtc": (supply("wbtc", WBTC // 2),),
-    "supply weth": (supply("weth", 3 * COIN + 1),),
-    "deposit": (deposit(70_000 * COIN),),
-    "deposit odd": (deposit(333_333_333_333_333_333_333),),
-    "buy dai": (swap("usdc", "dai", 40_000 * USDC, 39_960 * COIN),),
-    "buy weth": (swap("usdc", "weth", 35_000 * USDC, 9_990_000_000_000_000_000),),
-    "sell dai": (swap("dai", "usdc", 30_000 * COIN, 29_975 * USDC),),
-    "sell weth": (swap("weth", "usdc", 2 * COIN, 6_990 * USDC),),
-    "sell twice": (swap("dai", "usdc", 30_000 * COIN, 29_975 * USDC), swap("dai", "usdc", 7 * COIN, 6_990_000)),
-    "withdraw": (withdraw("usdx", 40_000 * COIN),),
-    "withdraw all": (withdraw("usdx"),),
-    "withdraw weth": (withdraw("weth", 5 * COIN),),
-    "redeem": (redeem(20_000 * COIN),),
-    "redeem and sell": (redeem(20_000 * COIN), swap("dai", "usdc", 20_000 * COIN, 19_980 * USDC)),
-    "leave usdx": (withdraw("usdx"), swap("usdx", "usdc", 100_000 * COIN, 99_900 * USDC)),
-    "leave in two swaps": (
-        withdraw("usdx"),
-        swap("usdx", "usdc", 60_000 * COIN, 59_950 * USDC),
-        swap("usdx", "usdc", 40_000 * COIN, 39_960 * USDC),
-    ),
-    "leave two": (withdraw("usdx"), withdraw("weth", 4 * COIN), swap("weth", "usdc", 4 * COIN, 13_980 * USDC)),
-    "rotate": (
-        withdraw("usdx", 50_000 * COIN),
-        swap("usdx", "usdc", 50_000 * COIN, 49_950 * USDC),
-        supply("usdc", 45_000 * USDC),
-    ),
-    "rotate dai": (swap("usdc", "dai", 20_000 * USDC, 19_985 * COIN), supply("dai", 50_000 * COIN), deposit(9 * COIN)),
-    "three entries": (supply("usdc", 10_000 * USDC), supply("dai", 10_000 * COIN), supply("wbtc", WBTC // 10)),
-    "large": (supply("usdc", 300_000 * USDC),),
-}
 HOLDINGS: Final = {
     "usdc": 700_000 * USDC,
     "dai": 100_000 * COIN,
     "weth": 5 * COIN,
     "wbtc": 2 * WBTC,
 }
+HELD: Final = {"weth": 4 * COIN}
 POSITIONS: Final = {"aave-usdx": 100_000 * COIN, "aave-weth": 20 * COIN, VAULT: 50_000 * COIN}
 
 
-def book(cash: dict[str, int], positions: dict[str, int], snapshot: MarketSnapshot) -> Portfolio:
-    prices = {rate.strategy: rate.share_price for rate in snapshot.rates}
+def book(positions: dict[str, int], snapshot: MarketSnapshot, catalog: Catalog) -> Portfolio:
     return Portfolio(
-        account=ACCOUNT,
+        account=catalog.account,
         chain_id=CHAIN_ID,
         block_number=100,
         taken_at=NOW,
-        cash=tuple(Balance(token=token, amount=amount) for token, amount in cash.items()),
+        cash=tuple(Balance(token=token, amount=amount) for token, amount in HOLDINGS.items()),
         positions=tuple(
-            Position(strategy=name, shares=shares, amount=int(shares * prices[name]))
+            Position(strategy=name, shares=shares, amount=int(shares * redeemable(name, catalog, snapshot)))
             for name, shares in positions.items()
         ),
         native_wei=10**18,
     )
 
 
-def _snapshots() -> dict[str, MarketSnapshot]:
-    plain = make_snapshot(CATALOG)
-    rates = tuple(
-        changed(rate, share_price=Decimal("1.0625")) if rate.strategy == VAULT else rate for rate in plain.rates
-    )
+def _odd(snapshot: MarketSnapshot, share_prices: dict[str, str]) -> MarketSnapshot:
+    """Prices with many digits that differ by source, and vaults that have earned something."""
+    rates = tuple(changed(rate, share_price=Decimal(share_prices.get(rate.strategy, "1"))) for rate in snapshot.rates)
     odd = {"usdc": "0.9997", "dai": "0.99975", "usdx": "0.99971234567", "weth": "3498.123456789", "wbtc": "61234.5"}
     prices = [make_price(token, price) for token, price in odd.items()]
     prices += [make_price(t, str(Decimal(p) * Decimal("1.0007")), source="uniswap") for t, p in odd.items()]
+    return changed(snapshot, rates=rates, prices=tuple(prices))
+
+
+@lru_cache(maxsize=1)
+def markets() -> dict[str, Market]:
     sequencer = SequencerReading(is_up=True, since=NOW.replace(hour=1))
-    return {"plain": plain, "odd": changed(plain, rates=rates, prices=tuple(prices), sequencer=sequencer)}
+    odd = changed(_odd(make_snapshot(ON_ROLLUP), {VAULT: "1.0625"}), sequencer=sequencer)
+    return {
+        "plain": _market(CATALOG, make_snapshot(CATALOG)),
+        "odd": _market(ON_ROLLUP, odd),
+        "entangled": _market(
+            ENTANGLED, _odd(make_snapshot(ENTANGLED), {VAULT: "1.0625", SECOND_VAULT: "1.00731"}), SECOND_VAULT
+        ),
+        "shipped": _market(SHIPPED, make_snapshot(SHIPPED), "vault-aave-usdc", "vault-weth"),
+    }
+
+
+def _market(catalog: Catalog, snapshot: MarketSnapshot, *vaults: str) -> Market:
+    """Some of each vault is held, and the first of them is traded."""
+    desk = Desk(catalog)
+    more = second_vault(desk, vaults[0]) if vaults else {}
+    held = {**POSITIONS, **{vault: HELD.get(catalog.strategy(vault).token, 30_000 * COIN) for vault in vaults}}
+    return Market(catalog, snapshot, book(held, snapshot, catalog), {**entries(desk), **exits(desk), **more})
+
+
+def parts_for(account: str) -> list[Sequence[Call]]:
+    """Of every batch of a treasury with this account, the parts."""
+    return [part for m in markets().values() if m.catalog.account == account for b in m.batches.values() for part in b]
 
 
 def _policies() -> dict[str, Policy]:
@@ -156,24 +115,25 @@ COUNTED: Final = {"max_trade_slippage_bps", "max_hour_runs_count"}
 @lru_cache(maxsize=1)
 def bases() -> dict[str, Evidence]:
     """Every batch under every policy, in both markets; each passes, but for the approval that careful ones wait for."""
-    found: dict[str, Evidence] = {}
-    for market, snapshot in _snapshots().items():
-        catalog = CATALOG if market == "plain" else ON_ROLLUP
-        before = book(HOLDINGS, POSITIONS, snapshot)
-        for limits, policy in _policies().items():
-            for name, parts in BATCHES.items():
-                calls = [call for part in parts for call in part]
-                evidence = assembled(
-                    calls,
-                    catalog=catalog,
-                    policy=policy,
-                    snapshot=snapshot,
-                    before=before,
-                    is_direct=len(calls) == 1 and market == "odd",
-                    circumstances=circumstances(),
-                )
-                found[f"{name}, {limits}, {market}"] = _approved(evidence, limits)
-    return found
+    return {
+        f"{name}, {limits}, {title}": _approved(_base(parts, policy, market, is_direct=title == "odd"), limits)
+        for title, market in markets().items()
+        for limits, policy in _policies().items()
+        for name, parts in market.batches.items()
+    }
+
+
+def _base(parts: Sequence[Sequence[Call]], policy: Policy, market: Market, *, is_direct: bool) -> Evidence:
+    calls = [call for part in parts for call in part]
+    return assembled(
+        calls,
+        catalog=market.catalog,
+        policy=policy,
+        snapshot=market.snapshot,
+        before=market.before,
+        is_direct=len(calls) == 1 and is_direct,
+        circumstances=circumstances(market.catalog),
+    )
 
 
 def _approved(evidence: Evidence, limits: str) -> Evidence:
@@ -182,11 +142,11 @@ def _approved(evidence: Evidence, limits: str) -> Evidence:
     return changed(evidence, approval=make_approval(evidence.plan))
 
 
-def circumstances() -> dict[str, object]:
+def circumstances(catalog: Catalog) -> dict[str, object]:
+    protocols = sorted({strategy.protocol for strategy in catalog.strategies})
     return {
         "scores": tuple(
-            ProtocolScore(protocol=name, score=80.0, has_open_incident=False, reasons=())
-            for name in ("aave-v3", "limited-vault")
+            ProtocolScore(protocol=name, score=80.0, has_open_incident=False, reasons=()) for name in protocols
         ),
         "economics": Economics(lower_gain_usd=120.0, cost_usd=20.0, break_even_days=5.0),
         "budget": make_budget(),

@@ -8,7 +8,7 @@ from typing import Final
 from eth_utils.crypto import keccak
 
 from domain.verdict import Evidence
-from tests.builders import ACCOUNT, address
+from tests.builders import address
 from tests.oracle import bases
 from tests.oracle.calldata import BY_NAME, Call, write_words
 from tests.oracle.sample import Mutations, calls_of, with_calls, with_policy
@@ -145,8 +145,10 @@ def reorder_calls(rng: Random, evidence: Evidence) -> Evidence:
 
 def append_part(rng: Random, evidence: Evidence) -> Evidence:
     """Another base's part behind or before the batch: exits that also enter, entries that also leave."""
-    part = list(rng.choice(rng.choice(list(bases.BATCHES.values()))))
-    calls = list(calls_of(evidence))
+    parts, calls = bases.parts_for(evidence.before.account), list(calls_of(evidence))
+    if not parts:
+        return evidence
+    part = list(rng.choice(parts))
     return with_calls(evidence, part + calls if rng.random() < 0.5 else calls + part)
 
 
@@ -178,7 +180,9 @@ def _somebody(rng: Random, evidence: Evidence) -> str:
     catalog = evidence.catalog
     known = [catalog.operator, catalog.contracts.swap_router, catalog.contracts.aave_pool, catalog.contracts.permit2]
     known += [strategy.contract for strategy in catalog.strategies] + [token.address for token in catalog.tokens]
-    return rng.choice((STRANGER, address(1), address(2), address(0), ACCOUNT, rng.choice(known), rng.choice(known)))
+    return rng.choice(
+        (STRANGER, address(1), address(2), address(0), catalog.account, rng.choice(known), rng.choice(known))
+    )
 
 
 CALL_MUTATIONS: Final[Mutations] = (

@@ -8,7 +8,7 @@ from typing import Final
 from domain.portfolio import Balance, Portfolio, Position
 from domain.transaction import NATIVE, BalanceDelta, LeftoverApproval
 from domain.verdict import Evidence
-from tests.builders import ACCOUNT, address
+from tests.builders import address
 from tests.oracle.exact import raised
 from tests.oracle.sample import Changes, Mutations, calls_of, changed, with_calls
 
@@ -36,7 +36,7 @@ def add_delta(rng: Random, evidence: Evidence) -> Evidence:
     """A transfer that nobody asked for: to a stranger, of native money, of an unlisted token, or split in two."""
     catalog = evidence.catalog
     receipts = [strategy.receipt for strategy in catalog.strategies]
-    holder = rng.choice((STRANGER, ACCOUNT, catalog.operator, rng.choice(receipts), catalog.venues[0].pool))
+    holder = rng.choice((STRANGER, catalog.account, catalog.operator, rng.choice(receipts), catalog.venues[0].pool))
     token = rng.choice((NATIVE, address(0xEEE), rng.choice(catalog.tokens).address, rng.choice(receipts)))
     amount = rng.choice((-1, 1, 10**6, -(10**18), 10**24))
     extra = BalanceDelta.model_construct(holder=holder, token=token, amount=amount)
@@ -57,7 +57,7 @@ def move_delta(rng: Random, evidence: Evidence) -> Evidence:
     if not deltas:
         return evidence
     index = rng.randrange(len(deltas))
-    changes: Changes = ({"holder": STRANGER}, {"holder": ACCOUNT}, {"token": NATIVE})
+    changes: Changes = ({"holder": STRANGER}, {"holder": evidence.catalog.account}, {"token": NATIVE})
     deltas[index] = changed(deltas[index], **rng.choice(changes))
     return _with_simulation(evidence, deltas=tuple(deltas))
 

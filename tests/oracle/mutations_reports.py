@@ -215,7 +215,7 @@ REPORT_MUTATIONS: Final[Mutations] = (
     (change_report, 3),
     (change_subject, 3),
     (change_stress, 6),
-    (change_scores, 3),
+    (change_scores, 6),
     (change_economics, 4),
     (change_budget, 3),
     (change_state, 6),

@@ -74,7 +74,7 @@ class Chain:
         strategy, arguments = action.strategy, call.arguments or {}
         if strategy is None:
             return
-        price = self.share_price(strategy.id)
+        price = redeemable(strategy.id, self.catalog, self.snapshot)
         if action.name in {"supply", "deposit"}:
             receiver = str(arguments.get("onBehalfOf", arguments.get("receiver")))
             self._take(action.token.id, strategy.receipt, action.amount)
@@ -89,11 +89,6 @@ class Chain:
             shares = amount
         self._mint(strategy.id, strategy.receipt, self.catalog.account, -shares)
         self._pay(action.token.id, strategy.receipt, receiver, amount)
-
-    def share_price(self, strategy_id: str) -> Fraction:
-        vaults = {strategy.id for strategy in self.catalog.strategies if strategy.kind is StrategyKind.ERC4626}
-        prices = (rate.share_price for rate in self.snapshot.rates if rate.strategy == strategy_id)
-        return Fraction(next(prices, 1)) if strategy_id in vaults else Fraction(1)
 
     def _take(self, token: str, receiver: str, amount: int) -> None:
         self.cash[token] -= amount
@@ -123,7 +118,9 @@ class Chain:
             return self.before
         cash = tuple(Balance.model_construct(token=token, amount=amount) for token, amount in self.cash.items())
         positions = tuple(
-            Position.model_construct(strategy=name, shares=shares, amount=int(shares * self.share_price(name)))
+            Position.model_construct(
+                strategy=name, shares=shares, amount=int(shares * redeemable(name, self.catalog, self.snapshot))
+            )
             for name, shares in self.shares.items()
         )
         return self.before.model_copy(update={"cash": cash, "positions": positions})
@@ -142,6 +139,17 @@ class Chain:
             for (token, spender), amount in self.allowances.items()
             if amount > 0
         )
+
+
+def redeemable(strategy_id: str, catalog: Catalog, snapshot: MarketSnapshot) -> Fraction:
+    """Base units of the token for one base unit of the receipt; of an aToken and of what nobody lists, one."""
+    vaults = (each for each in catalog.strategies if each.kind is StrategyKind.ERC4626)
+    strategy = next((each for each in vaults if each.id == strategy_id), None)
+    if strategy is None:
+        return Fraction(1)
+    prices = (rate.share_price for rate in snapshot.rates if rate.strategy == strategy_id)
+    decimals = catalog.token(strategy.token).decimals - strategy.receipt_decimals
+    return Fraction(next(prices, 1)) * Fraction(10) ** decimals
 
 
 def unsigned(call: Call) -> UnsignedCall:
