@@ -181,7 +181,7 @@ def within_reach(pool: Pool, amount_in: int) -> Iterator[Segment]:
     missing = float(amount_in)
     for segment in pool_segments(pool, "usdc"):
         yield segment
-        missing -= segment.taken(segment.stop)
+        missing -= segment.room
         if missing < 0:
             return
 

@@ -23,6 +23,9 @@ MAX_AMOUNT_IN: Final = 2**128 - 1
 CAPACITY_MARGIN: Final = 1e-9
 """A pool is never filled to its last unit: at the end of its liquidity floats and the contract differ by less."""
 
+DUST: Final = 1e9
+"""Below so many roundings of a leg an order is so small that rounding decides: every pool is then asked alone too."""
+
 
 class RouteLeg(NamedTuple):
     """One swap of a route, in base units."""
@@ -47,6 +50,13 @@ class Route(NamedTuple):
     def amount_out(self) -> int:
         return sum(leg.amount_out for leg in self.legs)
 
+    def net(self) -> int:
+        return self.amount_out - self.gas_cost
+
+    def is_paid(self) -> bool:
+        """A swap for nothing would revert."""
+        return all(leg.amount_out for leg in self.legs)
+
 
 def split_swap(
     pools: Sequence[Pool], *, token_in: str, token_out: str, amount_in: int, gas_costs: Mapping[str, int] | None = None
@@ -55,8 +65,9 @@ def split_swap(
 
     `gas_costs` is what a swap at each venue costs, in base units of token_out; a venue that is not named is free.
     Water-filling over marginal prices (Angeris et al., Optimal Routing for Constant Function Market Makers, 2022),
-    with the used pools chosen exactly; outputs are those of the contracts. Within one base unit per leg of the convex
-    optimum, up to the rounding of 64-bit floats in the split, whose effect on the output is of second order.
+    with the used pools chosen exactly; outputs are those of the contracts. Short of the convex optimum by what
+    contracts round, about one base unit of both tokens for each range crossed, and by the rounding of 64-bit floats,
+    which is of second order.
 
     Raises Infeasible when the pools together cannot take the amount or pay nothing for it, UnknownSubject for a pool
     of other tokens, StaleOrDisputed for pool states of different blocks, InvariantBroken for an amount outside
@@ -70,29 +81,30 @@ def split_swap(
     if filling.unsold > 0:
         room, names = amount_in - int(filling.unsold), ", ".join(pool.venue for pool in pools)
         raise Infeasible(f"venues {names} together take about {room} base units of {token_in}, not {amount_in}")
-    legs = _legs(pools, token_in, whole_amounts(filling, amount_in))
-    if not all(leg.amount_out for leg in legs):
-        raise Infeasible(
-            f"{amount_in} base units of {token_in} are too few to buy one of {token_out} at {legs[-1].venue}"
-        )
-    used = {leg.venue for leg in legs}
-    return Route(legs, sum(cost for pool, cost in zip(pools, costs, strict=True) if pool.venue in used))
+    route = _route(pools, costs, token_in, whole_amounts(filling, amount_in))
+    if route.is_paid() and route.amount_out >= DUST * least_cost:
+        return route
+    singles = _single_routes(pools, costs, token_in, amount_in)
+    sound = [candidate for candidate in (route, *singles) if candidate.is_paid()]
+    if not sound:
+        raise Infeasible(f"{amount_in} base units of {token_in} are too few to buy one of {token_out}")
+    return max(sound, key=Route.net)
 
 
-def _legs(pools: Sequence[Pool], token_in: str, amounts: Sequence[int]) -> tuple[RouteLeg, ...]:
-    """By falling amount. What is too little for one pool to pay anything goes to the largest leg as well."""
-    legs = [
-        RouteLeg(pool.venue, amount, pool_output(pool, token_in, amount))
-        for pool, amount in zip(pools, amounts, strict=True)
-        if amount
-    ]
+def _route(pools: Sequence[Pool], costs: Sequence[int], token_in: str, amounts: Sequence[int]) -> Route:
+    used = [(pool, cost, amount) for pool, cost, amount in zip(pools, costs, amounts, strict=True) if amount]
+    legs = [RouteLeg(pool.venue, amount, pool_output(pool, token_in, amount)) for pool, _, amount in used]
     legs.sort(key=lambda leg: -leg.amount_in)
-    lost = {leg.venue: leg.amount_in for leg in legs[1:] if not leg.amount_out}
-    if not lost:
-        return tuple(legs)
-    kept = [0 if pool.venue in lost else amount for pool, amount in zip(pools, amounts, strict=True)]
-    kept[kept.index(max(kept))] += sum(lost.values())
-    return _legs(pools, token_in, kept)
+    return Route(tuple(legs), sum(cost for _, cost, _ in used))
+
+
+def _single_routes(pools: Sequence[Pool], costs: Sequence[int], token_in: str, amount_in: int) -> Iterator[Route]:
+    """The whole amount at each pool that can take it."""
+    for pool, cost in zip(pools, costs, strict=True):
+        try:
+            yield _route([pool], [cost], token_in, [amount_in])
+        except Infeasible:
+            continue
 
 
 def pool_output(pool: Pool, token_in: str, amount_in: int) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 from tools.water_filling import Filling, Ranges, fill
 
 UNSOLD_PENALTY: Final = 1e9
-"""What a base unit without liquidity costs, in multiples of the best price: no gas saved is worth it."""
+"""What a base unit without liquidity costs, in multiples of the best price, and all gas on top: nothing is worth it."""
 
 
 def choose_venues(venues: Sequence[Ranges], amount: float, costs: Sequence[float]) -> Filling:
@@ -22,7 +22,8 @@ def choose_venues(venues: Sequence[Ranges], amount: float, costs: Sequence[float
     At least one venue is used however much it costs. `unsold` is above 0 only when all venues together are too small.
     """
     everything = frozenset(range(len(venues)))
-    search = _Search(venues, amount, costs, best=fill(venues, amount, everything), best_price=best_price(venues))
+    penalty = UNSOLD_PENALTY * best_price(venues) + sum(costs)
+    search = _Search(venues, amount, costs, penalty, best=fill(venues, amount, everything))
     search.fillings[everything] = search.best
     search.explore(frozenset(), everything)
     return search.best
@@ -41,8 +42,8 @@ class _Search:
     venues: Sequence[Ranges]
     amount: float
     costs: Sequence[float]
+    penalty: float
     best: Filling
-    best_price: float
     best_value: float = float("-inf")
     fillings: dict[frozenset[int], Filling] = field(default_factory=dict)
 
@@ -92,7 +93,7 @@ class _Search:
         return self.fillings[venues]
 
     def _gross(self, filling: Filling) -> float:
-        return sum(filling.amounts_out) - UNSOLD_PENALTY * self.best_price * filling.unsold
+        return sum(filling.amounts_out) - self.penalty * filling.unsold
 
     def _cost(self, venues: frozenset[int]) -> float:
         return sum(self.costs[venue] for venue in venues)

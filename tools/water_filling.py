@@ -21,13 +21,15 @@ class Segment(NamedTuple):
     stop: float
     slope: float
 
-    def taken(self, level: float) -> float:
-        """What it takes up to a level within it, in base units."""
-        return self.slope * (level - self.start)
+    @property
+    def room(self) -> float:
+        """What it takes at most, in base units."""
+        return self.slope * (self.stop - self.start)
 
-    def paid(self, level: float) -> float:
-        """What it pays for that."""
-        return self.slope * (level - self.start) / (level * self.start)
+    def exchange(self, base: float, rise: float) -> tuple[float, float]:
+        """What it takes and pays up to the level base + rise, which is within it; exact for the smallest rise."""
+        taken = self.slope * (rise - (self.start - base))
+        return taken, taken / (self.start * (base + rise))
 
 
 class Ranges:
@@ -69,41 +71,45 @@ def fill(venues: Sequence[Ranges], amount: float, chosen: Iterable[int]) -> Fill
     taken, paid, full = [0.0] * len(venues), [0.0] * len(venues), [True] * len(venues)
     positions = [0] * len(venues)
     open_segments: dict[int, Segment] = {}
-    ends = [(segment.start, venue) for venue in chosen if (segment := venues[venue].at(0)) is not None]
+    first = [(segment.start, venue) for venue in chosen if (segment := venues[venue].at(0)) is not None]
+    base = min(first)[0] if first else INFINITY
+    ends = [(start - base, venue) for start, venue in first]
     heapify(ends)
-    level, slope, missing = ends[0][0] if ends else INFINITY, 0.0, amount
+    rise, slope, missing = 0.0, 0.0, amount  # the level is base + rise: dust would drown in the rounding of a sum
     while ends:
         end, venue = ends[0]  # where the next segment opens or closes
-        more = slope * (end - level)
+        more = slope * (end - rise)
         if more >= missing:
-            level += missing / slope
+            rise += missing / slope
             missing = 0.0
             break
         missing -= more
-        level = end
-        closed = open_segments.pop(venue, None)
-        if closed is not None:
-            taken[venue] += closed.taken(end)
-            paid[venue] += closed.paid(end)
+        rise = end
+        if venue in open_segments:
+            _settle(venue, open_segments.pop(venue).exchange(base, end), taken, paid)
             positions[venue] += 1
-        _follow(venues[venue].at(positions[venue]), level, venue, open_segments, ends)
+        _follow(venues[venue].at(positions[venue]), base, venue, open_segments, ends)
         slope = sum([segment.slope for segment in open_segments.values()])
     for venue, segment in open_segments.items():
-        taken[venue] += segment.taken(level)
-        paid[venue] += segment.paid(level)
+        _settle(venue, segment.exchange(base, rise), taken, paid)
     for _, venue in ends:
         full[venue] = False
-    return Filling(level**-2, taken, paid, full, missing)
+    return Filling((base + rise) ** -2, taken, paid, full, missing)
+
+
+def _settle(venue: int, exchange: tuple[float, float], taken: list[float], paid: list[float]) -> None:
+    taken[venue] += exchange[0]
+    paid[venue] += exchange[1]
 
 
 def _follow(
-    segment: Segment | None, level: float, venue: int, open_segments: dict[int, Segment], ends: list[tuple[float, int]]
+    segment: Segment | None, base: float, venue: int, open_segments: dict[int, Segment], ends: list[tuple[float, int]]
 ) -> None:
     """Replace the first end by the venue's next one: the segment's stop once it is open, its start before."""
     if segment is None:
         heappop(ends)
-    elif segment.start > level:
-        heapreplace(ends, (segment.start, venue))
+    elif segment.start - base > ends[0][0]:
+        heapreplace(ends, (segment.start - base, venue))
     else:
         open_segments[venue] = segment
-        heapreplace(ends, (segment.stop, venue))
+        heapreplace(ends, (segment.stop - base, venue))
