@@ -132,6 +132,13 @@ def test_turbulent_rate_is_warned_of() -> None:
     assert "rate moves more than in 100% of its past" in state.warnings
 
 
+@pytest.mark.parametrize(("strategy", "kinds"), [("aave-dai", {"implausible"}), ("vault-limited-dai", {"spike"})])
+def test_negative_rate_cannot_be_in_a_pool_and_is_a_loss_in_a_vault(strategy: str, kinds: set[str]) -> None:
+    state = state_of(strategy, snapshot_with(strategy, supply_apr=-18.0))
+
+    assert {anomaly.kind.value for anomaly in state.anomalies} == kinds
+
+
 def test_old_anomaly_is_history() -> None:
     aprs = [0.04 + 0.001 * float(np.sin(day)) for day in range(DAYS)]
     aprs[40] = 0.5

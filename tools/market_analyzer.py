@@ -5,14 +5,15 @@ Each part says in words what it rests on; a part that cannot be known is None an
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from domain.errors import StaleOrDisputed
-from domain.market import Catalog, MarketHistory, MarketSnapshot, RateObservation, Strategy
-from tools.anomalies import Anomaly, find_anomalies
+from domain.market import Catalog, MarketHistory, MarketSnapshot, RateObservation, Strategy, StrategyKind
+from tools.anomalies import LOWEST_APR, Anomaly, find_anomalies
 from tools.history import FloatArray, series_of
 from tools.market_signals import (
     REGIME_DAYS,
@@ -80,9 +81,7 @@ def _analyze(strategy: Strategy, snapshot: MarketSnapshot, history: MarketHistor
         regime=read_regime(aprs, column=strategy.id),
         pressure=_pressure(rate, snapshot, history),
         peg=_peg(strategy.token, snapshot, history) if has_peg else None,
-        anomalies=tuple(
-            found for found in find_anomalies(aprs, column=strategy.id) if found.last >= aprs.size - RECENT_DAYS
-        ),
+        anomalies=_recent_anomalies(aprs, strategy),
     )
     return replace(
         state,
@@ -90,6 +89,13 @@ def _analyze(strategy: Strategy, snapshot: MarketSnapshot, history: MarketHistor
         reasons=_reasons(state, strategy),
         unknown=_unknown(state, rate, has_peg=has_peg),
     )
+
+
+def _recent_anomalies(aprs: FloatArray, strategy: Strategy) -> tuple[Anomaly, ...]:
+    """A lending pool's rate is never negative; a vault's is, when its share price falls."""
+    lowest = LOWEST_APR if strategy.kind is StrategyKind.AAVE_V3 else -math.inf
+    found = find_anomalies(aprs, column=strategy.id, lowest=lowest)
+    return tuple(anomaly for anomaly in found if anomaly.last >= aprs.size - RECENT_DAYS)
 
 
 def up_to_now(past: FloatArray, newest: float | None, snapshot: MarketSnapshot, history: MarketHistory) -> FloatArray:
