@@ -19,6 +19,7 @@ def main() -> None:
     for name in THREADS:
         os.environ[name] = "1"
     # Imported only now: numerical libraries read their number of threads when they are loaded.
+    from bench.quality_allocation import allocation_quality
     from bench.quality_forecast import forecast_quality
     from bench.quality_pools import pool_table
     from bench.quality_scores import score_quality
@@ -32,6 +33,8 @@ def main() -> None:
         if _has(data, test, LENDING):
             figures += forecast_quality(data, test)
             figures += score_quality(data, test)
+            if test is None:
+                allocation_quality(data)
         if _has(data, test, POOLS):
             pool_table(test or data)
         if _has(data, test, PRICES):

@@ -77,6 +77,22 @@ def test_no_prices_put_the_bound_below_what_is_reached(seed: int, prices: list[f
     assert bound >= reached - 1e-12
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 30), st.lists(st.integers(-8, 0), min_size=5, max_size=5))
+def test_gains_of_very_different_sizes_are_still_proven(seed: int, powers: list[int]) -> None:
+    """One coin that must be left at any price stands beside rates of a millionth."""
+    program = make_program(seed)
+    factors = 10.0 ** np.array(powers)
+    spread = replace(program, slopes=program.slopes * factors[:, None] * 100.0, risk_aversion=1e-4)
+
+    answer = KeptDual(spread).solve()
+    sizes, slower = solve_primal(spread)
+
+    assert answer is not None
+    assert answer.certificate.objective == pytest.approx(objective_of(spread, sizes), abs=1e-9)
+    assert slower.certificate.gap <= 1e-6 * max(abs(answer.gains), 1e-4)
+
+
 def test_tail_is_the_mean_of_the_worst_twentieth() -> None:
     program = make_program()
     scenarios = np.zeros((40, 5))

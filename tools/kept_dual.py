@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from domain.errors import InvariantBroken
 from domain.plan import Certificate
-from tools.certificates import certify
+from tools.certificates import certify, is_proven
 from tools.history import FloatArray
 from tools.linear_program import OPTIONS
 from tools.tail_program import (
@@ -94,17 +94,22 @@ class KeptDual:
         self._solver = _load(program, self._layout)
 
     def solve(self, program: TailProgram | None = None, start: Start | None = None) -> TailAnswer | None:
-        """None when no sizes satisfy the limits. `program` must share scenarios and matrix with the kept one.
+        """None when no answer is proven: no sizes satisfy the limits, or rounding stands in the way.
 
-        Raises InvariantBroken on a start that belongs to a program of another shape.
+        `program` must share scenarios and matrix with the kept one. A start that leads to no proof is dropped. Raises
+        InvariantBroken on a start that belongs to a program of another shape.
         """
-        import highspy
-
         if start is not None and (len(start.columns), len(start.rows)) != self._layout.shape:
             found = len(start.columns), len(start.rows)
             raise InvariantBroken(f"start has {found} columns and rows, the program {self._layout.shape}")
         if program is not None and program is not self._program:
             self._change(program)
+        answer = self._run(start)
+        return self._run(None) if answer is None and start is not None else answer
+
+    def _run(self, start: Start | None) -> TailAnswer | None:
+        import highspy
+
         self._solver.clearSolver()
         if start is not None:
             self._solver.setBasis(_basis(start))
@@ -125,7 +130,7 @@ class KeptDual:
         self._solver.changeRowsBounds(rows.size, rows, sides[0], sides[1])
         self._program = program
 
-    def _answer(self, program: TailProgram, *, is_warm: bool) -> TailAnswer:
+    def _answer(self, program: TailProgram, *, is_warm: bool) -> TailAnswer | None:
         lay, solution = self._layout, self._solver.getSolution()
         values = np.asarray(solution.col_value)
         sizes = np.clip(
@@ -135,13 +140,15 @@ class KeptDual:
         multipliers = Multipliers((prices[0] - prices[1]) * lay.scale, values[: lay.scenarios])
         gains, cvar = gains_of(program, sizes), cvar_of(program, sizes)
         tail = program.risk_aversion * cvar
-        certificate = certify(
-            f"{SOLVER}-warm" if is_warm else SOLVER,
-            objective=gains - tail,
-            bound=bound_of(program, multipliers),
-            violation=violation_of(program, sizes),
-            size=max(abs(gains), abs(tail)),
-        )
+        judged = {
+            "objective": gains - tail,
+            "bound": bound_of(program, multipliers),
+            "violation": violation_of(program, sizes),
+            "size": max(abs(gains), abs(tail)),
+        }
+        if not is_proven(**judged):
+            return None
+        certificate = certify(f"{SOLVER}-warm" if is_warm else SOLVER, **judged)
         return TailAnswer(sizes, gains, cvar, multipliers, certificate, _start(self._solver.getBasis()))
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 SOLVER: Final = "highs-primal"
 TOLERANCE: Final = 1e-7
-SOLVER_TOLERANCE: Final = 1e-9
+SOLVER_TOLERANCE: Final = 1e-10
+"""The least that HiGHS accepts; gains are scaled to one."""
 PRICE_TOLERANCE: Final = 1e-9
 OPTIONS: Final = (
     ("output_flag", False),

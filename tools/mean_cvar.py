@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from domain.errors import Infeasible, InvariantBroken
+from domain.errors import InvariantBroken
 from domain.plan import Certificate
 from tools.conditioning import require_finite, require_shape
 from tools.history import FloatArray
 from tools.kept_dual import KeptDual, Start
-from tools.tail_program import TailProgram
+from tools.tail_primal import solve_primal
+from tools.tail_program import TailProgram, cvar_of, gains_of
 from tools.trading_limits import TradingLimits, limit_rows
 
 
@@ -26,7 +27,8 @@ class MeanCvarAnswer(NamedTuple):
     cvar: float
     prices: tuple[tuple[str, float], ...]
     certificate: Certificate
-    start: Start
+    start: Start | None
+    """Where the next solve may begin; None when the slower form had to be used."""
 
 
 class MeanCvar:
@@ -57,7 +59,7 @@ class MeanCvar:
             self._kept = KeptDual(program)
         answer = self._kept.solve(program, start)
         if answer is None:
-            raise Infeasible(self._limits.explain())
+            return _slower(program)
         prices = answer.multipliers.rows[1:]
         named = [(name, float(price)) for name, price in zip(self._limits.names, prices, strict=True) if price > 0]
         return MeanCvarAnswer(
@@ -88,3 +90,11 @@ class MeanCvar:
             risk_aversion=self._risk_aversion,
             level=self._level,
         )
+
+
+def _slower(program: TailProgram) -> MeanCvarAnswer:
+    """By the form with a row per scenario, which also names what is infeasible."""
+    weights, answer = solve_primal(program)
+    named = tuple((name, price) for name, price in answer.prices if name in program.names[1:])
+    gains = gains_of(program, weights)
+    return MeanCvarAnswer(weights, gains, cvar_of(program, weights), named, answer.certificate, start=None)
