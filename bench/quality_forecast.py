@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.figures import Figure
-from bench.quality_left_out import left_out_tables
+from bench.quality_left_out import left_out_tables, new_market_table
 from tests.market_data import read_rates, with_context
 from tools.forecast_panel import BoolArray, RatePanel, panel_of
 from tools.forecast_walk import Rehearsal, Walk
@@ -25,16 +25,20 @@ POINTS: Final = 100.0
 
 
 class Sources(NamedTuple):
-    """The panel of both folders, and which of it may train and which is scored."""
+    """The panel of both folders, which markets the history has, and what is scored."""
 
     panel: RatePanel
-    taught: BoolArray
+    known: BoolArray
     scored: BoolArray
     """Shape (days, markets)."""
 
 
 def forecast_quality(data: Path, test: Path | None) -> list[Figure]:
-    """Without `test` walk-forward inside `data`; with it only its rows count, and its new markets train nothing."""
+    """Without `test` walk-forward inside `data`; with it only its rows count.
+
+    A row teaches once its outcome lies before a refit, whatever folder it is from: so it goes in production. What the
+    model says of new markets that teach nothing is a table of its own.
+    """
     sources = read_sources(data, test)
     if not sources.scored.any():
         print(f"skipped: {test or data} has no row since {SCORED_FROM} to score")
@@ -48,6 +52,8 @@ def forecast_quality(data: Path, test: Path | None) -> list[Figure]:
     print("\nwho spoke from each refit on\n" + _speakers(walk).to_string())
     if test is None:
         left_out_tables(walk, rows, horizon_days=HORIZON_DAYS)
+    else:
+        new_market_table(walk, rows, known_markets=sources.known, horizon_days=HORIZON_DAYS)
     return _figures(table.set_index("group"))
 
 
@@ -56,11 +62,11 @@ def read_sources(data: Path, test: Path | None) -> Sources:
     history = with_context(read_rates(data), data)
     tested = history if test is None else with_context(read_rates(test), test)
     panel = panel_of(history if test is None else pd.concat([history, tested], ignore_index=True))
-    taught = np.isin(panel.markets, history["market"].unique())
+    known = np.isin(panel.markets, history["market"].unique())
     days = pd.to_datetime(tested["date"]).to_numpy().astype("datetime64[D]")
     scored = np.zeros((panel.days.size, len(panel.markets)), dtype=np.bool_)
     scored[np.searchsorted(panel.days, days), np.searchsorted(panel.markets, tested["market"].astype(str))] = True
-    return Sources(panel, taught, scored & (panel.days >= _start(days))[:, None])
+    return Sources(panel, known, scored & (panel.days >= _start(days))[:, None])
 
 
 def _start(days: np.ndarray[tuple[int], np.dtype[np.datetime64]]) -> np.datetime64:
@@ -69,7 +75,7 @@ def _start(days: np.ndarray[tuple[int], np.dtype[np.datetime64]]) -> np.datetime
 
 def _walk(sources: Sources) -> Walk:
     refits = _refits(sources)
-    rehearsal = Rehearsal(sources.panel, horizon_days=HORIZON_DAYS, refits=refits, taught=sources.taught)
+    rehearsal = Rehearsal(sources.panel, horizon_days=HORIZON_DAYS, refits=refits)
     for number, refit in enumerate(rehearsal.steps(), start=1):
         print(f"trained on what was known on {sources.panel.days[refit]} ({number} of {len(refits)})", flush=True)
     return rehearsal.walk(confidence=CONFIDENCE)

@@ -28,6 +28,23 @@ def left_out_tables(walk: Walk, rows: BoolArray, *, horizon_days: int) -> None:
     print(_table(walk, rows, _by_period(walk)).to_string(index=False, float_format="{:.4f}".format), flush=True)
 
 
+def new_market_table(walk: Walk, rows: BoolArray, *, known_markets: BoolArray, horizon_days: int) -> None:
+    """Markets that only the second folder has, forecast by models that were never trained on one of them."""
+    taught = known_markets[walk.samples.market]
+    forecast, rows = np.full(len(walk.samples), np.nan), rows & ~taught
+    if not rows.any():
+        return
+    first, last = int(walk.samples.day[rows].min()), int(walk.samples.day[rows].max())
+    starts = [day for day, _ in walk.blends if day <= last]
+    later = [day for day in starts if day > first]
+    starts = [max((day for day in starts if day <= first), default=starts[0]), *later]
+    for start, end in zip(starts, [*starts[1:], walk.panel.days.size], strict=True):
+        _fill(forecast, walk, (walk.samples.day < start - horizon_days) & taught, _within(walk, start, end) & ~taught)
+        print(f"trained without the new markets on {walk.panel.days[start]}", flush=True)
+    print("\nnew markets: forecast by models that were never trained on one of them, walk-forward")
+    print(_table(walk, rows, forecast).to_string(index=False, float_format="{:.4f}".format), flush=True)
+
+
 def _by_market(walk: Walk, horizon_days: int) -> FloatArray:
     forecast, fold = np.full(len(walk.samples), np.nan), walk.samples.market % MARKET_FOLDS
     for number in range(MARKET_FOLDS):
@@ -68,6 +85,8 @@ def _table(walk: Walk, rows: BoolArray, forecast: FloatArray) -> pd.DataFrame:
     found = []
     for name in GROUPS:
         part = rows & (group == name) & ~np.isnan(forecast)
+        if not part.any():
+            continue
         target = walk.target[part]
         errors = [np.abs(said - target).mean() * POINTS for said in (walk.samples.last[part], forecast[part])]
         found.append((name, int(part.sum()), *errors, errors[1] / errors[0]))

@@ -89,3 +89,9 @@ def test_days_that_fall_are_refused() -> None:
 
 def test_no_rows_give_no_margins() -> None:
     assert walk_margins(np.array([], dtype=np.int64), np.array([]), horizon_days=7, confidence=0.8).lower.size == 0
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, float("nan")])
+def test_a_confidence_outside_of_its_range_is_refused(confidence: float) -> None:
+    with pytest.raises(InvariantBroken, match="between 0 and 1"):
+        walk_margins(days(3), draws(3), horizon_days=7, confidence=confidence)

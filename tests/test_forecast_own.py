@@ -15,7 +15,7 @@ from tools.forecast import forecast_aprs
 from tools.forecast_own import MIN_HISTORY_DAYS, own_panel, pooled_forecasts
 
 CATALOG = make_catalog()
-DAYS = 300
+DAYS = 230
 
 
 def history(days: int = DAYS, *, last: float | None = None) -> MarketHistory:

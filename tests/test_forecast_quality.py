@@ -1,4 +1,4 @@
-"""`make quality` scores only what it was asked to, trains on nothing kept from it, and refuses other folders."""
+"""`make quality` scores only what it was asked to, tells new markets apart, and refuses other folders."""
 
 from __future__ import annotations
 
@@ -71,19 +71,19 @@ def test_only_rows_of_the_second_folder_are_scored(tmp_path: Path) -> None:
     assert sources.panel.days.size == 2 * DAYS
 
 
-def test_markets_that_only_the_second_folder_has_train_nothing(tmp_path: Path) -> None:
+def test_markets_that_only_the_second_folder_has_are_told_apart(tmp_path: Path) -> None:
     history = written(tmp_path / "history", ["known"])
     later = written(tmp_path / "later", ["known", "new"], "2024-02-10")
 
     sources = read_sources(history, later)
 
-    assert dict(zip(sources.panel.markets, sources.taught, strict=True)) == {"known": True, "new": False}
+    assert dict(zip(sources.panel.markets, sources.known, strict=True)) == {"known": True, "new": False}
 
 
-def test_without_a_second_folder_everything_is_scored_and_teaches(tmp_path: Path) -> None:
+def test_without_a_second_folder_everything_is_known_and_scored(tmp_path: Path) -> None:
     sources = read_sources(written(tmp_path, ["a", "b"]), None)
 
-    assert sources.taught.all()
+    assert sources.known.all()
     assert sources.scored.all()
 
 

@@ -81,9 +81,9 @@ def test_before_the_first_refit_nothing_is_said(walk: Walk) -> None:
 
 
 def test_a_random_walk_leaves_the_word_to_persistence() -> None:
-    drifting = make_panel(DAYS, 8, pull=0.0, seed=5)
+    drifting = make_panel(200, 8, pull=0.0, seed=5)
 
-    blend = walk_forward(drifting, horizon_days=HORIZON_DAYS, refits=REFITS).blends[-1][1]["stable"]
+    blend = walk_forward(drifting, horizon_days=HORIZON_DAYS, refits=(110, 199)).blends[-1][1]["stable"]
 
     assert blend.weight == 0.0 or blend.error < blend.persistence_error
 
@@ -119,14 +119,15 @@ def test_a_group_that_nobody_trained_for_gets_persistence_without_an_interval(pa
     assert np.isnan(spoken.lower).all()
 
 
-def test_markets_that_may_not_teach_do_not(panel: RatePanel) -> None:
-    nobody = np.zeros(len(panel.markets), dtype=np.bool_)
-    rehearsal = Rehearsal(panel, horizon_days=HORIZON_DAYS, refits=[110], taught=nobody)
+def test_nothing_to_learn_from_leaves_persistence_without_an_interval(panel: RatePanel) -> None:
+    rehearsal = Rehearsal(panel, horizon_days=HORIZON_DAYS, refits=[20])
 
     days = list(rehearsal.steps())
 
-    assert days == [110]
-    assert rehearsal.walk(confidence=0.8).model is None
+    walk = rehearsal.walk(confidence=0.8)
+    assert days == [20]
+    assert walk.model is None
+    assert np.array_equal(walk.rates[walk.samples.day >= 20], walk.samples.last[walk.samples.day >= 20])
 
 
 def test_tiny_idle_and_untouched_markets_are_not_judged(panel: RatePanel) -> None:
@@ -156,3 +157,8 @@ def test_too_little_to_learn_from_trains_nothing() -> None:
 def test_refits_that_do_not_rise_are_refused(panel: RatePanel, refits: tuple[int, ...]) -> None:
     with pytest.raises(InvariantBroken, match="rising days"):
         Rehearsal(panel, horizon_days=HORIZON_DAYS, refits=refits)
+
+
+def test_a_horizon_of_no_day_is_refused(panel: RatePanel) -> None:
+    with pytest.raises(InvariantBroken, match="at least one day ahead"):
+        Rehearsal(panel, horizon_days=0, refits=[110])

@@ -41,6 +41,8 @@ def walk_margins(day: IntArray, scores: FloatArray, *, horizon_days: int, confid
     """
     if np.any(np.diff(day) < 0):
         raise InvariantBroken("conformal margins need rows with rising days; sort them by day first")
+    if not 0.0 < confidence < 1.0:
+        raise InvariantBroken(f"a confidence lies between 0 and 1, got {confidence}")
     wanted = (1.0 - confidence) / 2.0
     lower = _walk(_Tail(-1.0, wanted), day, scores, horizon_days)
     return Margins(lower, _walk(_Tail(1.0, wanted), day, scores, horizon_days))

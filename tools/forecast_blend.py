@@ -9,15 +9,18 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from tools.forecast_features import Samples
-from tools.forecast_panel import BoolArray, RatePanel
+from tools.forecast_panel import BoolArray, IntArray, RatePanel
 from tools.history import FloatArray
 
 WEIGHTS: Final = (0.25, 0.5, 0.75, 0.85, 1.0)
 MIN_GAIN: Final = 0.02
 """Of the baseline's error that the model must save on the past; less may be chance."""
+MIN_DEVIATIONS: Final = 1.0
+"""By how many of its own standard errors, counted over weeks, the saving must exceed zero."""
 MAX_COUNTED_ERROR: Final = 0.05
 """A row's error counts up to five points: one market in collapse must not decide for all calm ones."""
 MIN_ROWS: Final = 200
+DAYS_PER_WEEK: Final = 7
 MIN_DAYS: Final = 60
 """Rows of one day share its news: many markets over few days prove little."""
 
@@ -44,6 +47,7 @@ class Blend(NamedTuple):
 
 
 UNPROVEN: Final = Blend(Baseline.PERSISTENCE, 0.0, float("nan"), float("nan"))
+AVERAGE_ALONE: Final = UNPROVEN._replace(baseline=Baseline.AVERAGE)
 
 
 def baseline_rates(samples: Samples, baseline: Baseline) -> FloatArray:
@@ -61,8 +65,9 @@ def choose_blends(
 ) -> Mapping[str, Blend]:
     """One blend per group that has a market. `scored` marks rows whose target is known and that the model never saw.
 
-    The baseline with the smaller mean absolute error speaks, but persistence unless MIN_GAIN is saved; the model
-    enters where it saves MIN_GAIN more. Under MIN_ROWS rows or MIN_DAYS days nothing is proven: persistence.
+    Persistence speaks unless the average saves MIN_GAIN of its error, and the better of both unless the model saves
+    that much more; a saving within MIN_DEVIATIONS of nothing is none (Diebold and Mariano 1995, with weeks as
+    clusters, since the targets of a week overlap). Under MIN_ROWS rows or MIN_DAYS days nothing is proven.
     """
     group = np.array(panel.groups)[samples.market]
     usable = scored & ~np.isnan(modelled) & ~np.isnan(target)
@@ -76,16 +81,28 @@ def choose_blends(
 def _choose(samples: Samples, modelled: FloatArray, target: FloatArray) -> Blend:
     if len(samples) < MIN_ROWS or np.unique(samples.day).size < MIN_DAYS:
         return UNPROVEN
-    persistence = _error(samples.last, target)
-    chosen = Blend(Baseline.PERSISTENCE, 0.0, persistence, persistence)
-    average = _error(samples.average, target)
-    if average < (1.0 - MIN_GAIN) * persistence:
-        chosen = Blend(Baseline.AVERAGE, 0.0, average, persistence)
-    blends = [Blend(baseline, weight, 0.0, persistence) for baseline in Baseline for weight in WEIGHTS]
-    tried = [blend._replace(error=_error(blended_rates(samples, modelled, blend), target)) for blend in blends]
-    best = min(tried, key=lambda blend: blend.error)
-    return best if best.error < (1.0 - MIN_GAIN) * chosen.error else chosen
+    week = samples.day // DAYS_PER_WEEK
+    held = _counted(samples.last, target)
+    chosen = Blend(Baseline.PERSISTENCE, 0.0, float(held.mean()), float(held.mean()))
+    tried = [chosen._replace(baseline=baseline, weight=weight) for baseline in Baseline for weight in WEIGHTS]
+    errors = {blend: _counted(blended_rates(samples, modelled, blend), target) for blend in tried}
+    best = min(tried, key=lambda blend: float(errors[blend].mean()))
+    for challenger, counted in ((AVERAGE_ALONE, _counted(samples.average, target)), (best, errors[best])):
+        if _saves(held, counted, week):
+            held, chosen = (
+                counted,
+                challenger._replace(error=float(counted.mean()), persistence_error=chosen.persistence_error),
+            )
+    return chosen
 
 
-def _error(forecast: FloatArray, target: FloatArray) -> float:
-    return float(np.mean(np.minimum(np.abs(forecast - target), MAX_COUNTED_ERROR)))
+def _saves(held: FloatArray, challenger: FloatArray, week: IntArray) -> bool:
+    saved = held - challenger
+    deviations = np.bincount(week - week.min(), weights=saved - saved.mean())
+    standard_error = float(np.sqrt(np.sum(deviations**2))) / saved.size
+    is_large = saved.mean() > MIN_GAIN * held.mean()
+    return bool(is_large and saved.mean() > MIN_DEVIATIONS * standard_error)
+
+
+def _counted(forecast: FloatArray, target: FloatArray) -> FloatArray:
+    return np.minimum(np.abs(forecast - target), MAX_COUNTED_ERROR)

@@ -8,15 +8,15 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 
 from tools.forecast_features import SOFTENING, Samples, log_rate, trailing_median
-from tools.forecast_panel import BoolArray, IntArray, RatePanel
+from tools.forecast_panel import TELLING, BoolArray, IntArray, RatePanel
 from tools.history import FloatArray
 
 MIN_TRAINING_ROWS: Final = 500
 MAX_WEIGHT: Final = 0.6
 """A row weighs as much as its rate, up to here: the error that counts is in points, the model's is relative."""
 LEAST_WEIGHT: Final = 0.01
+ROWS_PER_LEAF: Final = 50
 SEED: Final = 0
-"""Of the subsample that draws the bins of very large training sets; everything else is deterministic."""
 
 
 class Boosting(NamedTuple):
@@ -25,12 +25,20 @@ class Boosting(NamedTuple):
     rounds: int
     learning_rate: float
     leaves: int
-    rows_per_leaf: int
+    bins: int
+    """Per column; finding them takes longer than the trees where rows are few."""
+    feature_share: float
+    """Of the columns that each split may choose from, drawn with SEED."""
+    sees_telling: bool
+    """One member sees what dates and names can be recognized by, one does not: the mean trusts it half."""
 
 
-MEMBERS: Final = (Boosting(200, 0.05, 15, 50), Boosting(100, 0.1, 15, 50))
+MEMBERS: Final = (
+    Boosting(200, 0.05, 15, 127, 1.0, sees_telling=False),
+    Boosting(100, 0.1, 15, 127, 0.5, sees_telling=True),
+)
 FEW_ROWS: Final = 10_000
-MEMBERS_OF_FEW: Final = (Boosting(80, 0.1, 8, 50),)
+MEMBERS_OF_FEW: Final = (Boosting(80, 0.1, 8, 31, 1.0, sees_telling=True),)
 """Under FEW_ROWS rows: more trees would only repeat them, and a decision is waiting."""
 
 
@@ -40,19 +48,27 @@ class Regressor(Protocol):
     def predict(self, features: FloatArray, /) -> FloatArray: ...
 
 
+class Member(NamedTuple):
+    """A fitted estimator and the feature columns it sees: those that varied when it was trained."""
+
+    regressor: Regressor
+    columns: IntArray
+
+    def change(self, features: FloatArray) -> FloatArray:
+        return self.regressor.predict(features[:, self.columns])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PooledModel:
-    """Trained members and the feature columns that were ever known when they were trained."""
+    """The mean of its members speaks."""
 
-    members: tuple[Regressor, ...]
-    columns: IntArray
+    members: tuple[Member, ...]
 
     def rates(self, samples: Samples) -> FloatArray:
         """Expected mean supply rate of the horizon, fraction of one, not below zero, shape (n,), empty for none."""
         if not len(samples):
             return np.empty(0)
-        features = samples.features[:, self.columns]
-        change = np.mean([member.predict(features) for member in self.members], axis=0)
+        change = np.mean([member.change(samples.features) for member in self.members], axis=0)
         rates: FloatArray = np.maximum(np.exp(log_rate(samples.last) + change) - SOFTENING, 0.0)
         return rates
 
@@ -70,9 +86,8 @@ def train_pooled(samples: Samples, target: FloatArray) -> PooledModel | None:
         return None
     change = log_rate(target[is_known]) - log_rate(known.last)
     weight = np.minimum(known.last + known.weekly + LEAST_WEIGHT, MAX_WEIGHT)
-    features = known.features[:, columns]
     members = MEMBERS if len(known) >= FEW_ROWS else MEMBERS_OF_FEW
-    return PooledModel(tuple(_fit(member, features, change, weight) for member in members), columns)
+    return PooledModel(tuple(_fit(settings, columns, known.features, change, weight) for settings in members))
 
 
 def targets_of(panel: RatePanel, samples: Samples, *, horizon_days: int) -> FloatArray:
@@ -115,18 +130,20 @@ def _varies(column: FloatArray) -> bool:
     return bool(known.size and known.min() < known.max())
 
 
-def _fit(settings: Boosting, features: FloatArray, change: FloatArray, weight: FloatArray) -> Regressor:
+def _fit(settings: Boosting, columns: IntArray, features: FloatArray, change: FloatArray, weight: FloatArray) -> Member:
     from sklearn.ensemble import HistGradientBoostingRegressor  # a second to import: only where a model is trained
 
+    seen = columns if settings.sees_telling else columns[columns < features.shape[1] - len(TELLING)]
     regressor = HistGradientBoostingRegressor(
         loss="absolute_error",
         max_iter=settings.rounds,
         learning_rate=settings.learning_rate,
         max_leaf_nodes=settings.leaves,
-        min_samples_leaf=settings.rows_per_leaf,
+        max_bins=settings.bins,
+        max_features=settings.feature_share,
+        min_samples_leaf=ROWS_PER_LEAF,
         l2_regularization=1.0,
         early_stopping=False,
         random_state=SEED,
     )
-    fitted: Regressor = regressor.fit(features, change, sample_weight=weight)
-    return fitted
+    return Member(regressor.fit(features[:, seen], change, sample_weight=weight), seen)

@@ -20,7 +20,9 @@ BoolArray = NDArray[np.bool_]
 
 READINGS: Final = ("supply_apr", "utilization", "tvl_usd", "supplied_usd", "borrowed_usd", "stale_days")
 """Every panel has them; a column that nobody observed is unknown on every day."""
-CONTEXT: Final = ("rate_close", "rate_max", "sentiment", "price_volatility", "market_cap_usd", "incidents")
+TELLING: Final = ("sentiment", "price_volatility", "market_cap_usd", "incidents")
+"""Alike for every market of a day or of an asset: trees can recognize a date or a name by them."""
+CONTEXT: Final = ("rate_close", "rate_max", *TELLING)
 """May be missing altogether: the model was built to work without."""
 KEYS: Final = ("market", "group", "date")
 CARRIED_DAYS: Final = 3

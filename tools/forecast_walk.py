@@ -59,18 +59,17 @@ class Rehearsal:
         *,
         horizon_days: int,
         refits: Sequence[int],
-        taught: BoolArray | None = None,
     ) -> None:
-        """`refits` are rising days of the panel; `taught` marks the markets that may train the model, all if None."""
+        """`refits` are rising days of the panel."""
         if not refits or any(later <= earlier for earlier, later in pairwise(refits)):
             raise InvariantBroken(f"refits must be rising days, got {list(refits)}")
+        if horizon_days < 1:
+            raise InvariantBroken(f"a forecast looks at least one day ahead, got horizon_days {horizon_days}")
         self._panel, self._horizon_days, self._refits = panel, horizon_days, tuple(refits)
         self._samples = samples_of(panel)
         self._target = targets_of(panel, self._samples, horizon_days=horizon_days)
         self._trainable = rows_in(TRAINING, panel, self._samples)
         self._judged = rows_in(JUDGED, panel, self._samples)
-        if taught is not None:
-            self._trainable &= taught[self._samples.market]
         self._modelled = np.full(len(self._samples), np.nan)
         self._model: PooledModel | None = None
 
