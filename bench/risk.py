@@ -26,7 +26,7 @@ ASSETS: Final = 50
 BOOKS: Final = 10_000
 LEVEL: Final = 0.95
 JUMP_LEVEL: Final = 0.99
-ROUNDS: Final = 9
+ROUNDS: Final = 7
 CALLS: Final = 50
 """Calls of one book in a turn, each with other weights."""
 BATCH_ROUNDS: Final = 5
@@ -175,14 +175,15 @@ def simulated_errors(market: TailMarket, weights: FloatArray, exact: Tail) -> Si
 
 
 def _by_turns(*works: Work, rounds: int) -> list[float]:
-    """Median CPU seconds of each, after one turn that warms up and compiles."""
+    """Median CPU seconds of each, in its stride: what it does first after another one pays for cold memory."""
     seconds: list[list[float]] = [[] for _ in works]
-    for _ in range(rounds + 1):
+    for _ in range(rounds):
         for number, work in enumerate(works):
+            work()
             start = time.process_time()
             work()
             seconds[number].append(time.process_time() - start)
-    return [statistics.median(measured[1:]) for measured in seconds]
+    return [statistics.median(measured) for measured in seconds]
 
 
 if __name__ == "__main__":
