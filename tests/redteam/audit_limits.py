@@ -24,8 +24,8 @@ def judge_limits(
     effect = effect_of(deal, catalog)
     if not deal.sent.succeeded:
         return [], effect
-    if is_exit(deal, catalog, policy):
-        return broken_floors(deal, policy), effect
+    if is_exit(deal, catalog):
+        return broken_floors(deal, catalog, policy), effect
     found = [*unusable_prices(deal, catalog, policy), *stale_prices(deal, catalog, policy)]
     views = [
         [*shares(deal, catalog, policy, prices), *amounts(deal, catalog, policy, prices, past=past, gas=effect.gas)]

@@ -70,7 +70,7 @@ class Auditor:
         singleton = self._chain.singleton(catalog.account, block=sent.block - 1)
         reading = read_calls(sent, catalog, singleton=singleton)
         deal = Deal(sent, reading.steps, before, after, self._seen(sent, books, before))
-        exits = not reading.faults and is_exit(deal, catalog, policy)
+        exits = not reading.faults and is_exit(deal, catalog)
         violations, effect = judge_limits(deal, catalog, policy, past=past)
         violations += [*reading.faults, *self._leavings(sent), *self._account(sent, singleton)]
         violations += judge_consent(deal, policy, books, moved=effect.moved, is_exit=exits)

@@ -170,14 +170,14 @@ def test_a_stale_price_is_reported(desk: Desk) -> None:
 
 
 def test_a_disputed_price_is_reported(desk: Desk) -> None:
-    _report(desk, "weth", 3_600)
+    _report(desk, "weth", "3600")
     desk.batch(*honest(desk.catalog))
 
     assert desk.audit().rules == {Rule.PRICE_DISPUTED} | BOOKKEEPING
 
 
 def test_a_missing_price_is_reported(desk: Desk) -> None:
-    _report(desk, "dai", 0)
+    _report(desk, "dai", "0")
     desk.batch(*supply(desk.catalog, "usdc", SMALL))
 
     assert Rule.PRICE_MISSING in desk.audit().rules
@@ -193,9 +193,32 @@ def test_entering_a_token_off_its_peg_is_reported(desk: Desk) -> None:
     assert Rule.STABLE_DEVIATION in desk.audit().rules
 
 
-def _report(desk: Desk, token_id: str, price_usd: int) -> None:
+# A DAI that the feed calls worth 1.5 % more is sold at a dollar; beyond 2 % its peg is broken and the pool decides.
+@pytest.mark.parametrize(("usd", "rules"), [("1.015", {Rule.EMERGENCY_FLOOR}), ("1.025", set()), ("1.005", set())])
+def test_a_way_out_into_a_pool_that_left_the_feed_is_reported(desk: Desk, usd: str, rules: set[Rule]) -> None:
+    _report(desk, "dai", usd)
+    desk.batch(*swap(desk.catalog, ("dai", "usdc"), SMALL))
+
+    audit = desk.audit()
+
+    assert [batch.is_exit for batch in audit.batches] == [True]
+    assert audit.rules == rules | BOOKKEEPING, audit.violations
+    observed = [violation.observed for violation in audit.violations if violation.rule in rules]
+    assert [text.split()[0] for text in observed] == ["minimum", "lost"] * len(rules)
+
+
+def test_a_gift_before_the_batch_makes_it_no_less_a_way_out(desk: Desk) -> None:
+    token, issuer = desk.catalog.token("wbtc").address, desk.actors.issuer
+    desk.send(raw(token, "mint(address,uint256)", ("address", "uint256"), desk.catalog.account, 1), sender=issuer)
+    desk.batch(*withdraw(desk.catalog, "usdx"))
+
+    assert [batch.is_exit for batch in desk.audit().batches if batch.steps] == [True]
+
+
+def _report(desk: Desk, token_id: str, price_usd: str) -> None:
     feed = desk.catalog.token(token_id).feed
-    desk.send(raw(feed, "report(int256)", ("int256",), price_usd * 10**8), sender=desk.actors.issuer)
+    answer = int(Decimal(price_usd) * 10**8)
+    desk.send(raw(feed, "report(int256)", ("int256",), answer), sender=desk.actors.issuer)
 
 
 def test_every_rule_of_the_auditor_has_been_broken_here() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from tests.redteam.case import Case, Family, Place, Poison, WorldChange
@@ -10,6 +11,8 @@ from tests.redteam.cases.texts import Harm
 INT256_MAX = str(2**255 - 1)
 INT256_MIN = str(-(2**255))
 STAGES = ("simulate", "guard", "approve")
+CRASHES = ("-500", "-2000", "-4000")
+"""Basis points that one trade moves a pool."""
 
 ONE_CHANGE: tuple[tuple[str, Harm, Poison, tuple[str, ...], tuple[str, ...]], ...] = (
     # name, harm, poison, subjects, amounts
@@ -28,6 +31,7 @@ ONE_CHANGE: tuple[tuple[str, Harm, Poison, tuple[str, ...], tuple[str, ...]], ..
     ("depeg", Harm.STOP_MITIGATION, Poison.DEPEG, ("usdc", "dai", "usdx"), ("0.97", "0.88", "0.5", "0.01")),
     ("over-peg", Harm.BAD_POOL, Poison.DEPEG, ("dai", "usdx"), ("1.05", "3")),
     ("pool-moved", Harm.NO_MINIMUM, Poison.POOL_PRICE, ("dai", "usdx", "weth", "wbtc"), ("150", "-150", "3000")),
+    ("pool-crashed", Harm.NO_MINIMUM, Poison.POOL_PRICE, ("dai", "usdx", "weth", "wbtc"), CRASHES),
     ("drained", Harm.STOP_MITIGATION, Poison.UTILIZATION, ("usdc", "dai", "usdx", "weth"), ("1", "0.999")),
     ("unused", Harm.BAD_POOL, Poison.UTILIZATION, ("usdc", "wbtc"), ("0",)),
     ("slashed", Harm.BAD_POOL, Poison.SLASH, ("vault-slashable-usdc",), ("100", "5000", "10000")),
@@ -134,6 +138,23 @@ def _case(name: str, harm: Harm, *world: WorldChange) -> Case:
     )
 
 
+def _moved_pools() -> Iterator[Case]:
+    """The pool falls beside a feed that moves as well: a little, as markets do, or off its peg."""
+    moves = (("usdx", "0.995"), ("usdx", "0.97"), ("dai", "0.985"), ("weth", "3300"), ("wbtc", "57000"))
+    for number, ((token, usd), bps) in enumerate(itertools.product(moves, CRASHES), start=1):
+        feed, pool = WorldChange(Poison.PRICE, token, usd), WorldChange(Poison.POOL_PRICE, token, bps)
+        yield _case(f"pool-and-feed-{number:03}", Harm.NO_MINIMUM, feed, pool)
+
+
+def _gifts() -> Iterator[Case]:
+    """A peg breaks, and a stranger gives a base unit of something between the simulation and the verdict."""
+    for number, (token, stage) in enumerate(itertools.product(("wbtc", "dai", "weth", "usdc"), STAGES[:2]), start=1):
+        dust = WorldChange(Poison.DUST, token, "1", stage)
+        yield _case(
+            f"gift-on-the-way-out-{number:03}", Harm.STOP_MITIGATION, WorldChange(Poison.DEPEG, "usdx", "0.9"), dust
+        )
+
+
 def _single() -> Iterator[Case]:
     for name, harm, poison, subjects, amounts in ONE_CHANGE:
         for number, (subject, amount) in enumerate(((s, a) for s in subjects for a in amounts), start=1):
@@ -142,6 +163,8 @@ def _single() -> Iterator[Case]:
 
 CASES: tuple[Case, ...] = (
     *_single(),
+    *_moved_pools(),
+    *_gifts(),
     *(_case(name, harm, change) for name, harm, change in IN_FLIGHT),
     *(_case(name, harm, *changes) for name, harm, changes in TOGETHER),
 )
