@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.figures import merge_figures
 from bench.run import settle_environment
-from tests.redteam.case import Family
+from tests.redteam.case import Case, Family
 from tests.redteam.collected import data_folder, read_injections
 
 if TYPE_CHECKING:
@@ -60,12 +60,13 @@ def main(arguments: Sequence[str]) -> int:
 
     signal.signal(signal.SIGTERM, leave)
     started = time.monotonic()
-    assignments = choose(options, folder)
+    cases = select(options, folder)
+    assignments = choose(options, cases)
     tally = attack(assignments, workers=options.workers, seconds=options.seconds or form_of(options).seconds)
     played, seconds = tally.total("attacks"), time.monotonic() - started
     note = f"{form_of(options).name} form: {played} of {len(assignments)} attacks in {seconds:.0f} s"
     if not (options.family or options.case or options.limit):  # a part of the attacks is no figure of the whole
-        merge_figures(TARGET, tally.figures(note))
+        merge_figures(TARGET, tally.figures(note, suite=len(cases)))
     sys.stdout.write("\n".join([*tally.lines(), note, ""]))
     return 0 if tally.is_clean and played else 1
 
@@ -74,16 +75,22 @@ def form_of(options: argparse.Namespace) -> Form:
     return SHORT if options.short else LONG
 
 
-def choose(options: argparse.Namespace, folder: Path) -> list[Assignment]:
-    from tests.redteam.corpus import all_cases, long_form, short_form
+def select(options: argparse.Namespace, folder: Path) -> list[Case]:
+    """The suite, narrowed where that was asked."""
+    from tests.redteam.corpus import all_cases
 
     injections = read_injections(folder)
     cases = [case for case in all_cases(injections) if not options.family or case.family in options.family]
     cases = [case for case in cases if not options.case or options.case in case.id]
+    say(f"{len(cases)} cases; {injections.absence or 'collected strings included'}")
+    return cases
+
+
+def choose(options: argparse.Namespace, cases: Sequence[Case]) -> list[Assignment]:
+    from tests.redteam.corpus import long_form, short_form
+
     short = short_form(cases, per_family=options.per_family, seed=options.seed)
-    assignments = (short if options.short else long_form(cases))[: options.limit]
-    say(f"{len(cases)} cases, {len(assignments)} attacks; {injections.absence or 'collected strings included'}")
-    return assignments
+    return (short if options.short else long_form(cases))[: options.limit]
 
 
 def attack(assignments: Sequence[Assignment], *, workers: int, seconds: float) -> Tally:

@@ -179,8 +179,10 @@ def test_a_tally_counts_cases_once_and_everything_else_every_time() -> None:
     tally.add(result())
     tally.add(result(identical=None, broadcasts=2))
 
-    values = {figure.name: figure.value for figure in tally.figures("note")}
-    assert values == {"cases": 1, "runs": 4, "broadcasts": 3, "violations": 0, "secrets_leaked": 0}
+    figures = tally.figures("note", suite=1_574)
+    values = {figure.name: figure.value for figure in figures}
+    assert figures[0].note == "adversarial cases of the suite; 1 of them played: note"
+    assert values == {"cases": 1_574, "runs": 4, "broadcasts": 3, "violations": 0, "secrets_leaked": 0}
     assert [tally.total(column) for column in COLUMNS] == [2, 4, 2, 12, 3, 1, 1, 0, 0]
     assert tally.is_clean
 
@@ -215,7 +217,7 @@ def test_leaks_are_counted_apart() -> None:
 
     tally.add(result(leaks=("a key in the log",), violations=("secret-told x: a key in the log, allowed nowhere",)))
 
-    values = {figure.name: figure.value for figure in tally.figures("note")}
+    values = {figure.name: figure.value for figure in tally.figures("note", suite=1)}
     assert (values["secrets_leaked"], values["violations"]) == (1, 1)
 
 

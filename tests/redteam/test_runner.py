@@ -9,7 +9,8 @@ import pytest
 
 from tests.redteam import runner
 from tests.redteam.case import Family
-from tests.redteam.runner import LONG, SHORT, choose, form_of, main, parse
+from tests.redteam.collected import data_folder
+from tests.redteam.runner import LONG, SHORT, choose, form_of, main, parse, select
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,9 @@ def test_the_short_form_fits_into_three_minutes_with_fuzzing_and_mutants() -> No
 
 
 def test_families_cases_and_a_limit_narrow_what_is_played(tmp_path: Path) -> None:
-    narrowed = choose(parse(["--long", "--family", "schema", "--case", "schema-e", "--limit", "3"]), tmp_path)
+    options = parse(["--long", "--family", "schema", "--case", "schema-e", "--limit", "3"])
+
+    narrowed = choose(options, select(options, tmp_path))
 
     assert len(narrowed) == 3
     assert {assignment.attack.case.family for assignment in narrowed} == {Family.SCHEMA_ABUSE}
@@ -50,9 +53,14 @@ def test_playing_nothing_is_no_success_and_no_figure(
 
 def test_figures_of_a_whole_form_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "settle_environment", lambda: None)
-    monkeypatch.setattr(runner, "choose", lambda options, folder: [])
+    monkeypatch.setattr(runner, "choose", lambda options, cases: [])
+    suite = len(select(parse(["--short"]), data_folder()))
 
     main(["--short"])
 
-    names = [entry["name"] for entry in json.loads(Path("build/redteam.json").read_text())]
-    assert names == ["cases", "runs", "broadcasts", "violations", "secrets_leaked"]
+    figures = json.loads(Path("build/redteam.json").read_text())
+    assert [entry["name"] for entry in figures] == ["cases", "runs", "broadcasts", "violations", "secrets_leaked"]
+    assert [entry["value"] for entry in figures] == [suite, 0, 0, 0, 0]
+    assert suite >= figures[0]["against"] == 1_000
+    assert [entry["against"] for entry in figures] == [1_000, "2000 in the long form", None, 0, 0]
+    assert all("short form: 0 of 0 attacks" in entry["note"] for entry in figures)
