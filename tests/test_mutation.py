@@ -213,6 +213,38 @@ def test_what_is_known_holds_until_its_sources_change(tmp_path):
     assert (again.find(KEY), again.find(survivor), changed.find(KEY)) == (killed, None, None)
 
 
+def test_a_kill_holds_until_what_its_module_rests_on_changes(tmp_path):
+    """Not only the module: a fault may be noticed through a limit that another module, or the domain, holds."""
+    for folder in ("domain", "guards", "tests"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").write_text("")
+    sources = {
+        "domain/units.py": "ONE = 1\n",
+        "domain/other.py": "TWO = 2\n",
+        "guards/measures.py": "import domain.units\n",
+        "guards/sample.py": "from guards import measures\n",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text)
+    killed = Outcome(Fate.KILLED, "tests/test_guards_sample.py::test_b")
+    ledger = Ledger(tmp_path / "results.json", Sources(tmp_path))
+    ledger.keep(KEY, killed)
+    ledger.write()
+
+    (tmp_path / "domain/other.py").write_text("TWO = 3\n")
+    unrelated = Ledger(tmp_path / "results.json", Sources(tmp_path)).find(KEY)
+    (tmp_path / "domain/units.py").write_text("ONE = 2\n")
+    related = Ledger(tmp_path / "results.json", Sources(tmp_path)).find(KEY)
+
+    assert Sources(tmp_path).behind("guards/sample.py") == (
+        "domain/units.py",
+        "guards/__init__.py",
+        "guards/measures.py",
+        "guards/sample.py",
+    )
+    assert (unrelated, related) == (killed, None)
+
+
 WEAK = "    assert is_over(5, 3)\n    assert not is_over(1, 3)\n"
 STRONG = WEAK + "    assert not is_over(3, 3)\n"
 
