@@ -103,6 +103,23 @@ def test_a_pair_without_pool_states_stays_one_swap() -> None:
     assert split_swaps([swap(10)], {}, snapshot=SNAPSHOT, catalog=CATALOG, policy=POLICY, is_exit=False) == (swap(10),)
 
 
+def test_a_split_that_would_bring_gas_near_the_policys_limit_is_not_made() -> None:
+    """Two swaps and the base cost 320,000 gas: 23.52 USD at 21 gwei and 3,500 USD, twice that in a doubled market."""
+    enough, short = (make_policy(economics={"max_gas_cost_usd": limit}) for limit in ("47.04", "47.03"))
+    terms = {"snapshot": SNAPSHOT, "catalog": CATALOG}
+
+    assert len(split_swaps([swap(LARGE)], {PAIR: (DEEP, OTHER)}, policy=enough, is_exit=False, **terms)) == 2
+    assert len(split_swaps([swap(LARGE)], {PAIR: (DEEP, OTHER)}, policy=short, is_exit=False, **terms)) == 1
+    assert len(split_swaps([swap(LARGE)], {PAIR: (DEEP, OTHER)}, policy=short, is_exit=True, **terms)) == 2
+
+
+def test_a_plan_is_never_split_beyond_what_one_transaction_carries() -> None:
+    moves = [swap(LARGE)] * 17
+
+    assert len(split(moves[:16], DEEP, OTHER, is_exit=True)) == 32
+    assert split(moves, DEEP, OTHER, is_exit=True) == tuple(moves)
+
+
 def test_gas_of_one_more_swap_is_rounded_up_in_the_token_that_is_bought() -> None:
     """130,000 gas at 21 gwei are 0.00273 ether; at 3,500 USD 9.555 USDC."""
     assert swap_gas_cost("weth", SNAPSHOT, CATALOG) == 2_730_000_000_000_000

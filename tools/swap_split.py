@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 from domain.errors import Infeasible
 from domain.market import Catalog, MarketSnapshot
@@ -12,9 +14,13 @@ from domain.plan import Move, MoveKind
 from domain.policy import Policy
 from domain.pools import TickPool
 from tools.access import PIPS_PER_BPS
-from tools.costs import GAS_UNITS, NATIVE_DECIMALS
+from tools.costs import GAS_UNITS, NATIVE_DECIMALS, gas_cost_usd
 from tools.routing import MAX_AMOUNT_IN, MAX_POOLS, Route, split_swap
 from tools.swap_floors import fair_floor
+from tools.transactions.batch import MAX_CALLS
+
+CALLS_PER_MOVE: Final = 2
+"""An approval and the action."""
 
 Pair = frozenset[str]
 
@@ -32,8 +38,9 @@ def split_swaps(
 
     `pools` holds the states of a pair's venues by its two tokens; a swap whose pair is missing there, whose gas cannot
     be priced, or whose route does not exist stays as planned. In normal times venues above the allowed slippage are
-    not used, nor a route with a leg below its floor: every leg must pass on its own. Raises StaleOrDisputed for pool
-    states of different blocks.
+    not used, nor a route with a leg below its floor: every leg must pass on its own. All swaps stay as planned when
+    the split plan would be too long for one transaction, or bring its gas near the policy's limit. Raises
+    StaleOrDisputed for pool states of different blocks.
     """
     split: list[Move] = []
     for move in moves:
@@ -46,7 +53,8 @@ def split_swaps(
             for leg, paid in zip(legs, outputs, strict=True)
         )
         split += legs if legs and is_sound else [move]
-    return tuple(split)
+    fits = CALLS_PER_MOVE * len(split) <= MAX_CALLS
+    return tuple(split if fits and (is_exit or _is_affordable(split, snapshot, catalog, policy)) else moves)
 
 
 def swap_gas_cost(token: str, snapshot: MarketSnapshot, catalog: Catalog) -> int | None:
@@ -61,6 +69,15 @@ def swap_gas_cost(token: str, snapshot: MarketSnapshot, catalog: Catalog) -> int
     wei = GAS_UNITS[MoveKind.SWAP] * (snapshot.base_fee_wei + snapshot.priority_fee_wei)
     usd = Fraction(wei, 10**NATIVE_DECIMALS) * Fraction(max(native))
     return math.ceil(usd / Fraction(price) * Fraction(10) ** catalog.token(token).decimals)
+
+
+def _is_affordable(moves: Sequence[Move], snapshot: MarketSnapshot, catalog: Catalog, policy: Policy) -> bool:
+    """Whether gas could double until the plan is sent and still be within the policy's limit."""
+    limit = policy.economics.max_gas_cost_usd
+    if not isinstance(limit, Decimal):
+        return True
+    prices = [price.price_usd for price in snapshot.prices_of(catalog.native_token)]
+    return bool(prices) and 2 * gas_cost_usd((m.kind for m in moves), snapshot, native_price_usd=max(prices)) <= limit
 
 
 def _usable(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from eth_utils.crypto import keccak
 
@@ -32,6 +33,8 @@ from tools.uniswap_v3_math import sqrt_ratio_at_tick
 pytestmark = pytest.mark.chain
 
 USDC = 10**6
+SEED = 20_261_123
+SWAPS = 24
 ORDERS_USD = (10_000, 100_000, 500_000, 1_000_000, 3_000_000)
 TOKEN_USD = {"weth": 3_500, "wbtc": 60_000}
 PAIR_CODE_HASH = "96e8ac4277198ff8b6f785478aa9a39f403cb768dd02cbee326c3e7da348845f"  # UniswapV2Library.pairFor
@@ -120,6 +123,36 @@ def push_to_tick(market: Market, pool: TickPool, tick: int) -> None:
     order = (*pair, pool.fee_pips, market.trader, amount, 1, sqrt_ratio_at_tick(tick))
     swap = "exactInputSingle((address,address,uint24,address,uint256,uint256,uint160))"
     market.transactor.send(market.trader, market.catalog.contracts.swap_router, swap, order)
+    market.transactor.mine()
+
+
+def test_one_swap_after_another_through_a_ragged_pool_is_followed_to_the_digit(market: Market) -> None:
+    """Odd amounts over positions of random width and depth; the pool is read again before each swap."""
+    random = np.random.default_rng(SEED)
+    venue = open_pool(market, 10_000, 200, side_usd=3_000_000, position_count=2)
+    scatter_positions(market, venue, spacing=200, random=random)
+    for step in range(SWAPS):
+        token_in, token_out = ("usdc", "weth") if step % 2 else ("weth", "usdc")
+        unit = 10 ** market.catalog.token(token_in).decimals
+        amount = int(10 ** random.uniform(-2, 6) * unit) // TOKEN_USD.get(token_in, 1) + 1
+        (pool,) = read(market.world, [venue])
+
+        received = market.swap(token_in, token_out, amount=amount, fee_pips=venue.fee_pips)
+
+        assert pool_output(pool, token_in, amount) == received, (step, amount)
+
+
+def scatter_positions(market: Market, venue: Venue, *, spacing: int, random: np.random.Generator) -> None:
+    (pool,) = read(market.world, [venue])
+    manager, issuer = market.world.manifest.position_manager, market.world.manifest.actors.issuer
+    tokens = [market.catalog.token(token) for token in (venue.token_0, venue.token_1)]
+    for _ in range(25):
+        lower, upper = (pool.tick // spacing + step for step in (-random.integers(0, 40), random.integers(1, 40)))
+        usd = int(10 ** random.uniform(2, 6))
+        amounts = [usd * 10**token.decimals // TOKEN_USD.get(token.id, 1) for token in tokens]
+        ticks = (int(lower) * spacing, int(upper) * spacing)
+        order = (*[token.address for token in tokens], venue.fee_pips, *ticks, *amounts, 0, 0, issuer, FOREVER)
+        market.transactor.send(issuer, manager, MINT, order)
     market.transactor.mine()
 
 
