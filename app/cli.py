@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from app.commands import audit, chat, control, incidents, policy, runs, setup
+from app.commands import audit, books, chat, control, incidents, policy, runs, setup
 from app.console import ERROR_EXIT, print_error
 from domain.errors import AutofiError
 
@@ -29,6 +29,7 @@ cli.command("status")(runs.status)
 cli.command("runs")(runs.runs)
 cli.add_typer(audit.commands, name="audit")
 cli.add_typer(policy.commands, name="policy")
+cli.add_typer(books.commands, name="books")
 cli.add_typer(incidents.commands, name="incident")
 cli.command("halt")(control.halt)
 cli.command("resume")(control.resume)

@@ -8,10 +8,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
+from app.books import require_home
 from app.doctor_chain import examine_chain
 from app.findings import Finding, gather, look_at
 from app.settings import Settings, load_catalog, load_policy
-from app.stores import Stores, open_stores, require_home
+from app.stores import Stores, open_stores
 from chain.anvil import find_anvil
 from domain.errors import ConfigurationInvalid, ModelUnavailable, StoreUnavailable
 from domain.run import RunStatus
@@ -29,6 +30,8 @@ REFUSED_STATUSES: Final = frozenset({401, 403})
 SERVER_ERROR_STATUS: Final = 500
 ADOPT: Final = "restore the last backup; after an update: autofi policy adopt --reason WHY --yes"
 DATABASE_FIXES: Final = (
+    ("books_missing", "restore the database, correct AUTOFI_DATABASE_URL, or autofi books move --reason WHY --yes"),
+    ("books_foreign", "correct AUTOFI_DATABASE_URL, or autofi books move --reason WHY --yes"),
     ("newer than", "update this program; init does not bring a database back"),
     ("run `autofi init`", "autofi init"),
     ("not ours", "correct AUTOFI_DATABASE_URL"),

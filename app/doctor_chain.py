@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+from app.chain_books import ACCEPT, ChainBooks, read_use
 from app.clock import ChainClock, SystemClock
 from app.findings import Finding, look_at
 from app.paper import PaperChain
 from app.safe_account import adopt_safe
 from app.settings import Settings, load_catalog, load_policy
+from app.stores import open_stores
 from chain.client import ChainClient
 from collectors.answers import Question, ask
 from collectors.prices import ORACLE
 from collectors.reader import ChainMarketReader
 from domain.abi import DECIMALS
-from domain.errors import ConfigurationInvalid
+from domain.errors import ConfigurationInvalid, StoreUnavailable
 from domain.market import Catalog, MarketSnapshot, Token
 from domain.policy import Policy
 from domain.ports import Clock
@@ -45,6 +48,7 @@ def examine_chain(settings: Settings) -> tuple[Finding, ...]:
         look_at("contracts", lambda: _see_contracts(patient), fix="correct the addresses in strategies.toml"),
         look_at("tokens", lambda: _see_tokens(patient), fix="correct `decimals` in strategies.toml"),
         look_at("account", lambda: _see_account(patient), fix="adopt another Safe: autofi init --safe ADDRESS"),
+        look_at("books", lambda: _see_books(patient), fix=f"look at what was sent, then {ACCEPT}"),
         look_at("feeds", lambda: _see_feeds(patient), fix="wait, or leave the token; on paper: autofi chain play"),
         look_at("gas money", lambda: _see_gas_money(patient), fix="send native money to the operator"),
         look_at(
@@ -95,6 +99,15 @@ def _see_tokens(patient: _Patient) -> str:
 def _see_account(patient: _Patient) -> str:
     account = adopt_safe(patient.client, patient.catalog.account, operator=patient.catalog.operator)
     return f"Safe {account}, moved by {patient.catalog.operator} alone"
+
+
+def _see_books(patient: _Patient) -> str:
+    with open_stores(settings=patient.settings) as stores:
+        look = partial(read_use, patient.client, patient.catalog)
+        problem = ChainBooks(stores, look, patient.clock, patient.settings.mode).problem()
+    if problem is not None:
+        raise StoreUnavailable(problem)
+    return "know every transaction of the chain" if patient.settings.mode != "shadow" else "send nothing in mode shadow"
 
 
 def _see_feeds(patient: _Patient) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
+from app.books import is_set_up, note_identity, require_own_books
+from app.chain_books import read_use, unused
 from app.clock import SystemClock
 from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
 from app.paper_node import FRESH_START
@@ -25,6 +27,7 @@ from app.verification import accept_books
 from app.warmup import load_history
 from chain.anvil import find_anvil
 from chain.client import ChainClient
+from domain.chain_use import ChainUse
 from domain.errors import AutofiError, ConfigurationInvalid
 from domain.market import Catalog
 from domain.verdict import TradingState
@@ -40,7 +43,7 @@ def initialize(settings: Settings, *, safe: str | None, new_safe: bool, report: 
     """
     if safe is not None and new_safe:
         raise ConfigurationInvalid("--safe and --new-safe exclude each other: adopt one or make one")
-    if settings.database_url is None and (settings.home / DATABASE_FILE).is_file():
+    if is_set_up(settings):
         return _upgrade(settings, changes_account=safe is not None or new_safe)
     source = settings.strategies or CONFIG_DIRECTORY / STRATEGIES_FILE
     load_policy(settings.policy_path)
@@ -76,7 +79,9 @@ def _upgrade(settings: Settings, *, changes_account: bool) -> str:
         raise ConfigurationInvalid(
             f"{settings.home} lost its local chain, and a new one would not fit its records; {FRESH_START}"
         )
-    open_database(settings.database, upgrade=True, anchors=settings.home).close()
+    with closing(open_database(settings.database, upgrade=True, create=False, anchors=settings.home)) as database:
+        require_own_books(settings, database)
+        note_identity(settings.home, database.identity())
     return load_catalog(settings.strategies_path).account
 
 
@@ -85,25 +90,35 @@ def _set_up(
 ) -> str:
     shutil.copyfile(settings.policy_path, settings.home / POLICY_FILE)
     paper = PaperChain.create(settings.home, cache=settings.cache, report=report) if settings.mode == "paper" else None
-    account = _account(settings, catalog, paper=paper, safe=safe, new_safe=new_safe)
-    _write_strategies(source, settings.home / STRATEGIES_FILE, old=catalog.account, new=account)
-    _fill_database(settings, paper=paper, report=report)
-    return account
+    use = _account(settings, catalog, paper=paper, safe=safe, new_safe=new_safe)
+    _write_strategies(source, settings.home / STRATEGIES_FILE, old=catalog.account, new=use.account)
+    _fill_database(settings, paper=paper, use=use, report=report)
+    return use.account
 
 
 def _account(
     settings: Settings, catalog: Catalog, *, paper: PaperChain | None, safe: str | None, new_safe: bool
-) -> str:
+) -> ChainUse:
+    """The account, and how often the chain says that it was used already."""
     if safe is None and not new_safe:
         if paper is None:
             raise ConfigurationInvalid(f"mode {settings.mode} needs an account: autofi init --safe ADDRESS")
-        return catalog.account
-    from app.safe_account import adopt_safe, create_safe
+        return unused(catalog)  # the chain was made just now
+    client = _client(settings, catalog, paper=paper)
+    account = _safe(client, catalog, paper=paper, safe=safe)
+    return read_use(client, catalog.model_copy(update={"account": account}))
 
+
+def _client(settings: Settings, catalog: Catalog, *, paper: PaperChain | None) -> ChainClient:
     rpc_url = paper.start() if paper is not None else settings.rpc_url
     if rpc_url is None:
         raise ConfigurationInvalid(f"mode {settings.mode} needs the address of a node: set AUTOFI_RPC_URL")
-    client = ChainClient(rpc_url, chain_id=catalog.chain_id, multicall=catalog.contracts.multicall)
+    return ChainClient(rpc_url, chain_id=catalog.chain_id, multicall=catalog.contracts.multicall)
+
+
+def _safe(client: ChainClient, catalog: Catalog, *, paper: PaperChain | None, safe: str | None) -> str:
+    from app.safe_account import adopt_safe, create_safe
+
     if safe is not None:
         return adopt_safe(client, safe, operator=catalog.operator)
     if paper is None:
@@ -123,7 +138,7 @@ def _write_strategies(source: Path, target: Path, *, old: str, new: str) -> None
         raise ConfigurationInvalid(f"{source}: the line `account = ...` was not found; write it on a line of its own")
 
 
-def _fill_database(settings: Settings, *, paper: PaperChain | None, report: Report) -> None:
+def _fill_database(settings: Settings, *, paper: PaperChain | None, use: ChainUse, report: Report) -> None:
     database = open_database(settings.database, anchors=settings.home)
     try:
         stores = make_stores(database)
@@ -132,17 +147,25 @@ def _fill_database(settings: Settings, *, paper: PaperChain | None, report: Repo
         if paper is not None:
             days = load_history(paper.extra, stores.observations)
             report(f"{days} days of observed history imported")
-        state = TradingState.HALTED if settings.mode == "live" else TradingState.ACTIVE
-        stores.trading_state.start(
-            state, by="init", reason=f"first start in mode {settings.mode}", at=SystemClock().now()
-        )
+        state, reason = _first_state(settings, use)
+        if stores.trading_state.start(state, by="init", reason=reason, at=SystemClock().now()):
+            stores.chain_bases.record(use, by="init", reason=reason, at=SystemClock().now())
         PolicyInForce(stores, settings).follow_file()
+        note_identity(settings.home, database.identity())
     finally:
         database.close()
 
 
+def _first_state(settings: Settings, use: ChainUse) -> tuple[TradingState, str]:
+    """New books know nothing of what an account did before them; in mode shadow they never send anything."""
+    reason = f"first start in mode {settings.mode}"
+    if settings.mode != "shadow" and use.safe_count:
+        return TradingState.HALTED, f"{reason}; the Safe has executed {use.safe_count} transactions before these books"
+    return TradingState.HALTED if settings.mode == "live" else TradingState.ACTIVE, reason
+
+
 def _abandon(home: Path, *, existed: bool) -> None:
-    with contextlib.suppress(AutofiError):
+    with suppress(AutofiError):
         PaperChain.of(home).stop()
     for entry in home.iterdir():
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

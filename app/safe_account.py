@@ -20,6 +20,7 @@ ZERO_ADDRESS: Final = "0x" + "00" * 20
 # Safe 1.4.1: OwnerManager, Safe and SafeProxyFactory (@safe-global/safe-contracts 1.4.1)
 GET_OWNERS: Final = AbiFunction(name="getOwners", inputs=(), outputs=("address[]",))
 GET_THRESHOLD: Final = AbiFunction(name="getThreshold", inputs=(), outputs=("uint256",))
+NONCE: Final = AbiFunction(name="nonce", inputs=(), outputs=("uint256",))
 SETUP: Final = AbiFunction(
     name="setup",
     inputs=(
@@ -79,6 +80,17 @@ def create_safe(client: ChainClient, manifest: Manifest, *, operator_key: str) -
     receipt = _send(client, call, operator_key=operator_key)
     account = _created(receipt.logs, factory=manifest.safe_proxy_factory)
     return adopt_safe(client, account, operator=operator)
+
+
+def safe_nonce(client: ChainClient, account: str) -> int | None:
+    """Transactions that the Safe executed; None where the account is no Safe. Raises ChainUnavailable."""
+    request = CallRequest(ZERO_ADDRESS, account, NONCE.encode())
+    answer = client.call(request, block_number=client.header().number)
+    try:
+        counted = NONCE.decode_output(answer.data)[0] if answer.succeeded else None
+    except DecodingError:
+        return None
+    return counted if isinstance(counted, int) else None
 
 
 def _checked_address(address: str) -> str:

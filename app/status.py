@@ -54,7 +54,9 @@ def read_status(application: Application) -> Standing:
         time=dependencies.clock.now(),
         block_number=snapshot.block_number,
         trading_state=dependencies.trading_state.read(),
-        trading_state_problem=stores.trading_state.problem() or _journal_problem(stores),
+        trading_state_problem=(
+            stores.trading_state.problem() or _journal_problem(stores) or application.chain_books.problem()
+        ),
         trading_state_change=_newest_change(stores),
         incidents=_open_incidents(stores),
         net_asset_value_usd=sum((holding.value_usd for holding in holdings), Decimal(0)),

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from app.settings import DATABASE_FILE, Settings, load_settings
-from domain.errors import ConfigurationInvalid
+from app.books import open_books
+from app.settings import Settings, load_settings
 from memory.approvals import SqlApprovalStore
 from memory.artifacts import SqlArtifactStore
 from memory.budgets import SqlBudgetLedger
-from memory.database import Database, open_database
+from memory.chain_base import SqlChainBases
+from memory.database import Database
 from memory.execution_journal import SqlExecutionJournal
 from memory.incidents import SqlIncidentStore
 from memory.journal import SqlJournal
@@ -29,6 +30,7 @@ class Stores:
     approvals: SqlApprovalStore
     artifacts: SqlArtifactStore
     budgets: SqlBudgetLedger
+    chain_bases: SqlChainBases
     execution: SqlExecutionJournal
     incidents: SqlIncidentStore
     journal: SqlJournal
@@ -40,10 +42,8 @@ class Stores:
 
 @contextmanager
 def open_stores(*, home: Path | None = None, settings: Settings | None = None) -> Iterator[Stores]:
-    """Raises ConfigurationInvalid when this home was never set up, or holds a database of another version."""
-    settings = settings or load_settings(home=home)
-    require_home(settings)
-    database = open_database(settings.database, anchors=settings.home)
+    """Raises ConfigurationInvalid like app.books.open_books."""
+    database = open_books(settings or load_settings(home=home))
     try:
         yield make_stores(database)
     finally:
@@ -57,6 +57,7 @@ def make_stores(database: Database) -> Stores:
         approvals=SqlApprovalStore(database, requires_four_eyes=partial(_asks_two_people, policies)),
         artifacts=SqlArtifactStore(database),
         budgets=SqlBudgetLedger(database),
+        chain_bases=SqlChainBases(database),
         execution=SqlExecutionJournal(database),
         incidents=SqlIncidentStore(database),
         journal=SqlJournal(database),
@@ -71,12 +72,3 @@ def _asks_two_people(policies: SqlPolicyStore) -> bool:
     """By the policy in force when the answer comes; before the first one is, always."""
     in_force = policies.standing().in_force
     return in_force is None or in_force.approval.requires_four_eyes
-
-
-def is_set_up(settings: Settings) -> bool:
-    return settings.home.is_dir() if settings.database_url else (settings.home / DATABASE_FILE).is_file()
-
-
-def require_home(settings: Settings) -> None:
-    if not is_set_up(settings):
-        raise ConfigurationInvalid(f"nothing is set up in {settings.home}; run `autofi init` (or set AUTOFI_HOME)")

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")  # langgraph reads it when it is imported
 
+from app.books import open_books
+from app.chain_books import ChainBooks, read_use
 from app.clock import ChainClock, SystemClock
 from app.console import print_warning
 from app.exclusive import Turn
@@ -22,7 +24,7 @@ from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
 from app.policy_in_force import PolicyInForce
 from app.settings import Settings, load_catalog, load_risk_facts, load_settings
 from app.shadow import RefusingSigner
-from app.stores import Stores, make_stores, require_home
+from app.stores import Stores, make_stores
 from app.verification import halt_on_broken_journal
 from app.version import code_version
 from chain.client import ChainClient
@@ -41,7 +43,6 @@ from graph.dependencies import Dependencies, Mode
 from graph.models import make_model
 from graph.workflow import build_graph
 from memory.checkpoints import open_checkpointer
-from memory.database import open_database
 from memory.recall import ChromaRecall
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Application:
     dependencies: Dependencies
     conductor: Conductor
     paper: PaperChain | None
+    chain_books: ChainBooks
 
 
 @contextmanager
@@ -80,8 +82,7 @@ def open_application(
     on_step: Step = lambda _: None,
 ) -> Iterator[Application]:
     """Everything a run needs. Raises ConfigurationInvalid, ChainUnavailable, StoreUnavailable."""
-    require_home(settings)
-    database = open_database(settings.database, anchors=settings.home)
+    database = open_books(settings)
     saver = open_checkpointer(settings.home / CHECKPOINT_FILE)
     try:
         stores = make_stores(database)
@@ -95,10 +96,18 @@ def open_application(
             paper.keep_alive()
         halt_on_broken_journal(stores, dependencies.clock)
         dependencies.sender.reconcile()
-        take_turn = partial(_take_checked_turn, Turn(settings.home / TURN_FILE), stores, policy, dependencies.clock)
+        chain_books = _chain_books(settings, stores, dependencies, paper=paper)
+        chain_books.halt_if_behind()
+        take_turn = partial(_take_checked_turn, Turn(settings.home / TURN_FILE), policy, chain_books)
         conductor = Conductor(build_graph(dependencies, saver), dependencies, take_turn=take_turn)
         yield Application(
-            settings=settings, stores=stores, policy=policy, dependencies=dependencies, conductor=conductor, paper=paper
+            settings=settings,
+            stores=stores,
+            policy=policy,
+            dependencies=dependencies,
+            conductor=conductor,
+            paper=paper,
+            chain_books=chain_books,
         )
     finally:
         saver.conn.close()
@@ -106,12 +115,25 @@ def open_application(
 
 
 @contextmanager
-def _take_checked_turn(turn: Turn, stores: Stores, policy: PolicyInForce, clock: Clock) -> Iterator[None]:
-    """A server lives long: every walk looks at the journal and at the policy again."""
+def _take_checked_turn(turn: Turn, policy: PolicyInForce, chain_books: ChainBooks) -> Iterator[None]:
     with turn():
-        policy.before_walk()
-        halt_on_broken_journal(stores, clock)
+        _check_books(policy, chain_books)
         yield
+
+
+def _check_books(policy: PolicyInForce, chain_books: ChainBooks) -> None:
+    """A server lives long: every walk looks at the policy, the journal and the chain's own count again."""
+    policy.before_walk()
+    halt_on_broken_journal(chain_books.stores, chain_books.clock)
+    chain_books.halt_if_behind()
+
+
+def _chain_books(
+    settings: Settings, stores: Stores, dependencies: Dependencies, *, paper: PaperChain | None
+) -> ChainBooks:
+    catalog = dependencies.catalog
+    client = _make_client(settings, catalog, paper=paper, report=lambda _: None)
+    return ChainBooks(stores, partial(read_use, client, catalog), dependencies.clock, settings.mode)
 
 
 def make_dependencies(
@@ -226,21 +248,19 @@ async def make_graph() -> CompiledStateGraph[State, None, Entry, State]:
 
 def _hosted_graph() -> CompiledStateGraph[State, None, Entry, State]:
     with _HOSTING:
-        graph, stores, policy, clock = _open_hosted_graph()
-        policy.before_walk()
-        halt_on_broken_journal(stores, clock)
+        graph, policy, chain_books = _open_hosted_graph()
+        _check_books(policy, chain_books)
         return graph
 
 
 @cache
-def _open_hosted_graph() -> tuple[CompiledStateGraph[State, None, Entry, State], Stores, PolicyInForce, Clock]:
+def _open_hosted_graph() -> tuple[CompiledStateGraph[State, None, Entry, State], PolicyInForce, ChainBooks]:
     """The stores stay open for the life of the host's process."""
     settings = load_settings()
-    require_home(settings)
-    stores = make_stores(open_database(settings.database, anchors=settings.home))
+    stores = make_stores(open_books(settings))
     policy = PolicyInForce(stores, settings)
     policy.start()
     paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
     dependencies = make_dependencies(settings, stores, policy, paper=paper)
     dependencies.sender.reconcile()
-    return build_graph(dependencies), stores, policy, dependencies.clock
+    return build_graph(dependencies), policy, _chain_books(settings, stores, dependencies, paper=paper)

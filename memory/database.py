@@ -9,7 +9,7 @@ from decimal import InvalidOperation
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
@@ -18,23 +18,25 @@ from domain.errors import AutofiError, ConfigurationInvalid, InvariantBroken, St
 from memory import books, schema
 from memory.anchor import Anchor, anchor_path, server_anchor_path
 from memory.hash_chain import Book, Head
+from memory.tables import books_identity
 
 BUSY_TIMEOUT_SECONDS: Final = 30
 WRITER_LOCK: Final = 0x4155_544F  # key of PostgreSQL's advisory lock: one writer, so that chains never fork
 _WRITES: Final = "autofi_writes"
 
 
-def open_database(url: str, *, upgrade: bool = False, anchors: Path | None = None) -> Database:
-    """An empty database gets the tables. One of an older version is refused, unless told to upgrade it.
+def open_database(url: str, *, upgrade: bool = False, create: bool = True, anchors: Path | None = None) -> Database:
+    """An empty database gets the tables; where none may be created it is refused as `books_missing`.
 
-    `anchors` is the folder for the anchor of a database that is no file; without it nothing would show a rollback.
+    One of an older version is refused, unless told to upgrade it. `anchors` is the folder for the anchor of a database
+    that is no file; without it nothing would show a rollback.
     """
     parsed = _parse(url)
-    file = _sqlite_file(parsed)
+    file = _sqlite_file(parsed, create=create)
     database = Database(_engine(parsed), name=_name(parsed), anchor=_anchor(parsed, file, anchors))
     try:
         with database.translated():
-            schema.settle(database.engine, database.writer, name=database.name, upgrade=upgrade)
+            schema.settle(database.engine, database.writer, name=database.name, upgrade=upgrade, create=create)
         database.start_anchor()
     except AutofiError:
         database.close()
@@ -72,6 +74,14 @@ class Database:
             if self.anchor is not None and advanced:
                 self.anchor.write(advanced)
 
+    def identity(self) -> str:
+        """Which books these are; a copy has the same."""
+        with self.reading() as connection:
+            found: str | None = connection.execute(select(books_identity.c.identity)).scalar_one_or_none()
+        if found is None:
+            raise StoreUnavailable(f"database {self.name} lost the identity of its books: restore it from a backup")
+        return found
+
     def anchored(self, book: Book) -> Head | None:
         """What was noted outside the database. Raises StoreUnavailable when the note is lost."""
         return self.anchors().get(book)
@@ -85,12 +95,13 @@ class Database:
         is_server = self.engine.dialect.name == "postgresql"
         return is_server and self.anchor is not None and not self.anchor.exists()
 
+    def is_unwritten(self) -> bool:
+        """Whether no book has a single entry."""
+        return all(head is not None and head.sequence == 0 for head in self._heads().values())
+
     def start_anchor(self) -> None:
         """Only for books without a single entry: a missing anchor beside a used database is evidence of loss."""
-        if self.anchor is None or self.anchor.exists():
-            return
-        heads = self._heads()
-        if all(head is not None and head.sequence == 0 for head in heads.values()):
+        if self.anchor is not None and not self.anchor.exists() and self.is_unwritten():
             self.reanchor()
 
     def reanchor(self) -> None:
@@ -147,12 +158,14 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _sqlite_file(url: URL) -> Path | None:
+def _sqlite_file(url: URL, *, create: bool) -> Path | None:
     if url.get_backend_name() != "sqlite":
         return None
     if url.database is None or url.database in {"", ":memory:"}:
         raise ConfigurationInvalid("the SQLite database must be a file (sqlite:///file): memory survives no crash")
     file = Path(url.database)
+    if not create and not file.exists():
+        raise schema.books_missing(url.database)
     if not file.parent.is_dir():
         raise ConfigurationInvalid(f"the folder {file.parent} of database {file.name} does not exist; create it")
     _make_private(file)

@@ -10,14 +10,14 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table
 from domain.errors import ConfigurationInvalid
 from memory.tables import schema_version
 
-SCHEMA_REVISION: Final = "0002"
+SCHEMA_REVISION: Final = "0003"
 """The newest file in migrations/versions. Revisions are numbered, so that older and newer can be told apart."""
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_SEEDED: Final = {"alembic_version", "book_heads"}
+_SEEDED: Final = {"alembic_version", "book_heads", "books_identity"}
 
 
-def settle(engine: Engine, writer: Engine, *, name: str, upgrade: bool) -> None:
-    """Return only when the database has exactly this code's version."""
+def settle(engine: Engine, writer: Engine, *, name: str, upgrade: bool, create: bool) -> None:
+    """Return only when the database has exactly this code's version; tables are made only where `create` says so."""
     with engine.connect() as connection:
         tables = set(inspect(connection).get_table_names())
         found = _revision(connection, tables)
@@ -25,6 +25,8 @@ def settle(engine: Engine, writer: Engine, *, name: str, upgrade: bool) -> None:
     if found == SCHEMA_REVISION:
         return
     if not tables:
+        if not create:
+            raise books_missing(name)
         migrate(writer)
         return
     _refuse_foreign(found, tables, name)
@@ -45,6 +47,13 @@ def migrate(writer: Engine, *, revision: str = "head") -> None:
     with writer.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+
+
+def books_missing(name: str) -> ConfigurationInvalid:
+    return ConfigurationInvalid(
+        f"books_missing: database {name} holds no books, and only `autofi init` begins some: restore it from a backup, "
+        "correct AUTOFI_DATABASE_URL, or begin new books, which start halted: autofi books move --reason WHY --yes"
+    )
 
 
 def _revision(connection: Connection, tables: set[str]) -> str | None:

@@ -87,6 +87,9 @@ book_heads: Final = Table(
     Column("entry_hash", String(64), nullable=False),
 )
 
+books_identity: Final = Table("books_identity", metadata, Column("identity", String(32), primary_key=True))
+"""One row, made with the tables and never changed: which books these are, wherever the database is served."""
+
 artifacts: Final = Table(
     "artifacts",
     metadata,

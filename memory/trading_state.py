@@ -78,11 +78,13 @@ class SqlTradingStateStore(TradingStateStore):
                 raise
             return self._fall_to(change, (Book.TRADING,))
 
-    def start(self, state: TradingState, *, by: str, reason: str, at: datetime) -> None:
-        """The first state of a new installation; does nothing where one was ever written."""
+    def start(self, state: TradingState, *, by: str, reason: str, at: datetime) -> bool:
+        """The first state of new books; False, and nothing is done, where one was ever written."""
         with self._database.writing() as connection:
-            if books.head_of(connection, Book.TRADING) == genesis(Book.TRADING):
+            is_new = books.head_of(connection, Book.TRADING) == genesis(Book.TRADING)
+            if is_new:
                 _append(connection, TradingStateChange(state=state, by=by, reason=reason, at=at), _BOTH)
+            return is_new
 
     def history(self) -> Sequence[TradingStateChange]:
         anchor = self._database.anchored(Book.TRADING)

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from app.api.gate import MAX_BODY_BYTES
 from app.api.server import create_app, serve
 from app.api.work import MAX_WAITING_RUNS, BoundedPool, run_id_of
+from app.chain_books import ChainBooks, unused
 from app.policy_in_force import PolicyInForce
 from app.settings import Settings
 from app.stores import Stores
@@ -24,6 +25,7 @@ from domain.breakers import Trip
 from domain.errors import ChainUnavailable, ConfigurationInvalid, InvariantBroken, Unavailable
 from domain.run import RunStatus
 from domain.verdict import TradingState
+from memory.chain_base import SqlChainBases
 from memory.execution_journal import SqlExecutionJournal
 from memory.observations import SqlObservationStore
 from memory.policies import SqlPolicyStore
@@ -44,6 +46,7 @@ def make_application(treasury: Treasury, *, token: str | None = None) -> Applica
         approvals=dependencies.approvals,
         artifacts=dependencies.artifacts,
         budgets=dependencies.budgets,
+        chain_bases=SqlChainBases(database),
         execution=SqlExecutionJournal(database),
         incidents=dependencies.incidents,
         journal=dependencies.journal,
@@ -60,6 +63,7 @@ def make_application(treasury: Treasury, *, token: str | None = None) -> Applica
         dependencies=dependencies,
         conductor=treasury.conductor,
         paper=None,
+        chain_books=ChainBooks(stores, lambda: unused(dependencies.catalog), dependencies.clock, settings.mode),
     )
 
 

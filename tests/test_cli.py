@@ -202,7 +202,7 @@ def test_a_database_of_an_older_version_is_refused_until_init_upgrades_it(tmp_pa
     upgraded = autofi("init", AUTOFI_HOME=tmp_path, AUTOFI_MODE="shadow")
     listed = autofi("runs", "--json", AUTOFI_HOME=tmp_path)
 
-    assert "schema revision 0001, this version needs 0002: run `autofi init`" in refused
+    assert "schema revision 0001, this version needs 0003: run `autofi init`" in refused
     assert upgraded.exit_code == 0
     assert (listed.exit_code, listed.stdout.strip()) == (0, "[]")
 
@@ -214,7 +214,7 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path):
 
     message = refusal(autofi("init", AUTOFI_HOME=tmp_path, AUTOFI_MODE="shadow"))
 
-    assert "schema revision 9999, newer than 0002: update this program" in message
+    assert "schema revision 9999, newer than 0003: update this program" in message
 
 
 @pytest.mark.parametrize("arguments", [["runs"], ["audit", "list"], ["audit", "verify"], ["halt", "--reason", "drill"]])

@@ -41,6 +41,7 @@ def make_older(tmp_path: Path, *, with_rows: bool) -> None:
     with closing(sqlite3.connect(tmp_path / "autofi.db", isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER book_entries_no_update")
         connection.execute("DROP TRIGGER book_entries_no_delete")
+        connection.execute("DROP TABLE books_identity")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         if with_rows:
             connection.execute("INSERT INTO artifacts VALUES (?, 1, x'00')", ("a" * 64,))
@@ -107,7 +108,7 @@ def test_opening_again_changes_nothing(database, tmp_path):
 def test_an_older_database_with_rows_is_refused_with_the_fix(tmp_path):
     make_older(tmp_path, with_rows=True)
 
-    with pytest.raises(ConfigurationInvalid, match=r"revision 0001, this version needs 0002: run `autofi init`"):
+    with pytest.raises(ConfigurationInvalid, match=r"revision 0001, this version needs 0003: run `autofi init`"):
         open_database(url_of(tmp_path))
 
 
@@ -118,7 +119,7 @@ def test_an_older_database_with_rows_is_upgraded_on_request(tmp_path):
 
     with upgraded.reading() as connection:
         assert connection.execute(select(artifacts.c.size_bytes)).scalars().all() == [1]
-        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "0002"
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "0003"
     upgraded.close()
 
 
@@ -135,9 +136,9 @@ def test_an_older_empty_database_is_upgraded_on_opening(tmp_path):
 
 def test_a_newer_database_is_refused(database, tmp_path):
     with database.writing() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
 
-    with pytest.raises(ConfigurationInvalid, match=r"revision 0003, newer than 0002: update this program"):
+    with pytest.raises(ConfigurationInvalid, match=r"revision 0004, newer than 0003: update this program"):
         open_database(url_of(tmp_path), upgrade=True)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from app.books import note_identity
 from app.policy_edit import replace_limit
 from app.settings import POLICY_FILE, load_policy
 from memory import books
@@ -278,6 +279,7 @@ def test_recorded_runs_are_judged_again_under_a_file(tmp_path):
     replace_limit(tight, "approval", "min_value_without_approval_usd", "1_000")
     replace_limit(tight, "budgets", "max_transaction_value_usd", "1_000")
     command = ("policy", "test", str(tight), "--days", "1")
+    note_identity(tmp_path, treasury.database.identity())
     where = {"AUTOFI_HOME": tmp_path, "AUTOFI_DATABASE_URL": f"sqlite:///{tmp_path / 'treasury.db'}"}
 
     data, table = autofi(*command, "--json", **where), autofi(*command, **where).stdout

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from app.chain_books import unused
 from app.initialize import _fill_database
 from app.settings import Settings
 from app.stores import open_stores
@@ -21,7 +22,7 @@ from memory.database import Database, open_database
 from memory.journal import SqlJournal
 from memory.trading_state import SqlTradingStateStore
 from tests import test_budgets
-from tests.builders import NOW
+from tests.builders import NOW, make_catalog
 
 pytestmark = pytest.mark.service
 
@@ -149,7 +150,7 @@ def test_a_lost_anchor_is_not_replaced_by_opening_the_database_again(postgres_ur
 def test_another_host_joins_by_init_which_is_journaled(postgres_url, hosts):
     for home in hosts:
         settings = Settings(home=home, database_url=postgres_url, mode="shadow", rpc_url="http://127.0.0.1:1")
-        _fill_database(settings, paper=None, report=lambda _: None)
+        _fill_database(settings, paper=None, use=unused(make_catalog()), report=lambda _: None)
 
     with open_stores(settings=settings) as stores:
         entries = stores.journal.entries(kind="reanchor")
