@@ -188,6 +188,14 @@ def test_a_line_that_the_catalog_does_not_list_is_refused_by_name(book, kind, li
     assert said == f"evidence.{book}: ghost is held and not in the catalog"
 
 
+def test_of_several_unlisted_lines_the_first_by_name_is_told():
+    cash = tuple(Balance(token=name, amount=1) for name in ("spirit", "ghost", "usdc"))
+    before = SAMPLE.before.model_copy(update={"cash": cash})
+    after = SAMPLE.after.model_copy(update={"cash": cash[:1]})
+
+    assert refusal(before=before, after=after) == "evidence.before: ghost is held and not in the catalog"
+
+
 def test_a_strategy_is_no_token_and_a_token_no_strategy():
     cash = SAMPLE.after.model_copy(update={"cash": (Balance(token="aave-usdc", amount=1),)})
     position = SAMPLE.after.model_copy(update={"positions": (Position(strategy="usdc", shares=1, amount=1),)})
