@@ -15,7 +15,7 @@ import numpy as np
 from domain.errors import StaleOrDisputed
 from tools.history import FloatArray
 from tools.return_sample import least_observations, name_columns, refuse, require_question
-from tools.risk_kernels import compiled_kernels, is_compiler_installed
+from tools.risk_kernels import CANDIDATE_DEVIATIONS, compiled_kernels, is_compiler_installed
 from tools.tail_definition import quantile_index
 
 ROWS_AT_ONCE: Final = 128
@@ -123,11 +123,12 @@ def _run_kernel(returns: FloatArray, weights: FloatArray, result: FloatArray, be
     candidates = np.empty((ROWS_AT_ONCE, days + 1))
     counts = np.empty(ROWS_AT_ONCE, dtype=np.int64)
     paths = np.empty(ROWS_AT_ONCE * days)
+    reach = CANDIDATE_DEVIATIONS
     for start in range(0, weights.shape[0], ROWS_AT_ONCE):
         chosen = weights[start : start + ROWS_AT_ONCE]
         books = chosen.shape[0]
         block_paths = np.matmul(returns, chosen.T, out=paths[: days * books].reshape(days, books))
-        block(block_paths, candidates, counts, result[:, start : start + books], beyond, mass)
+        reach = block(block_paths, candidates, counts, result[:, start : start + books], beyond, mass, reach)
 
 
 def _fill_tails(returns: FloatArray, weights: FloatArray, result: FloatArray, beyond: int, mass: float) -> None:
