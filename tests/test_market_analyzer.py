@@ -139,13 +139,14 @@ def test_negative_rate_cannot_be_in_a_pool_and_is_a_loss_in_a_vault(strategy: st
     assert {anomaly.kind.value for anomaly in state.anomalies} == kinds
 
 
-def test_old_anomaly_is_history() -> None:
+@pytest.mark.parametrize(("day", "count"), [(40, 0), (DAYS - 31, 0), (DAYS - 30, 1)])
+def test_anomaly_of_more_than_thirty_days_ago_is_history(day: int, count: int) -> None:
     aprs = [0.04 + 0.001 * float(np.sin(day)) for day in range(DAYS)]
-    aprs[40] = 0.5
+    aprs[day] = 0.5
 
     state = state_of("aave-dai", history=make_history(days=DAYS, aprs={"aave-dai": aprs}))
 
-    assert state.anomalies == ()
+    assert len(state.anomalies) == count
 
 
 def test_nothing_read_is_nothing_known() -> None:

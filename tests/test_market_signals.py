@@ -97,6 +97,7 @@ def test_constant_rate_is_flat_and_nine_days_are_too_few() -> None:
     assert flat is not None
     assert (flat.direction, flat.slope_per_day, flat.p_value) == (Direction.FLAT, 0.0, 1.0)
     assert read_trend(np.arange(9.0), column="apr") is None
+    assert read_trend(np.arange(10.0), column="apr") is not None
 
 
 @pytest.mark.parametrize(("size", "regime"), [(0.0001, Regime.CALM), (0.02, Regime.TURBULENT)])

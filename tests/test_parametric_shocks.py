@@ -57,6 +57,10 @@ def test_ether_crash_costs_what_ether_is_held() -> None:
     assert loss_of(ether_crash(0.5)) == pytest.approx(0.5 * 70_000 / NAV)
 
 
+def test_liquid_staking_loses_its_discount_of_what_ether_left() -> None:
+    assert ether_crash(0.5, discount=0.1).falls[TokenRole.LIQUID_STAKING] == pytest.approx(0.55)
+
+
 def test_nothing_falls_below_nothing() -> None:
     shock = ether_crash(0.9)
 

@@ -175,6 +175,24 @@ def test_weights_move_the_mean() -> None:
     assert found.composite.score == pytest.approx((100 * 11 + 50 * 3) / 14)
 
 
+def test_part_that_weighs_nothing_is_no_part_of_the_whole() -> None:
+    ignored = {Factor.WITHDRAWABLE, Factor.UTILIZATION, Factor.SIZE}
+    weights = tuple(FactorWeight(factor=f, weight=Decimal(0 if f in ignored else 1)) for f in Factor)
+
+    found = assess(facts=RiskFacts(protocols=(FACT,), factors=weights))
+
+    liquidity = found.parts[FactorGroup.LIQUIDITY]
+    assert (liquidity.score, liquidity.lower, liquidity.upper) == (None, 0.0, 100.0)
+    assert found.composite.score == 100.0
+
+
+def test_reasons_say_the_reading_and_what_would_earn_everything() -> None:
+    reasons = assess(replace(CALM, withdrawable_share=0.05)).reasons
+
+    assert "-0.0 age: in use for 3.0 years, full points from 3" in reasons
+    assert "-4.2 withdrawable: 5.0% of its deposits could be withdrawn now" in reasons
+
+
 @pytest.mark.parametrize(
     ("changes", "cap"),
     [
