@@ -7,6 +7,7 @@ from typing import Final
 
 from domain.market import Strategy, StrategyKind
 from domain.transaction import NATIVE, SimulationReport
+from guards.asymmetry import is_exit
 from guards.binding import batch_digest
 from guards.case import Case
 from guards.deltas import (
@@ -24,6 +25,9 @@ from guards.measures import changes
 
 RULER = Ruler("simulation")
 UNIT: Final = "base units"
+EXIT_FEE_MULTIPLE: Final = 30
+"""The sender reserves up to three times today's cost: half more gas at twice the base fee. Ten times that lets an exit
+through a gas price that jumps tenfold while others run for the door."""
 RAN: Final = "succeeded"
 
 
@@ -33,6 +37,7 @@ def check_simulation(case: Case) -> tuple[Row, ...]:
         *_check_account(case),
         *_check_strangers(case),
         *_check_after(case),
+        *_check_exit_fees(case),
     )
 
 
@@ -53,6 +58,19 @@ def _outcome(report: SimulationReport) -> str:
     if not report.succeeded:
         return f"failed: {report.failure}"
     return RAN if report.gas_used else "used no gas"
+
+
+def _check_exit_fees(case: Case) -> Iterator[Row]:
+    """What a way out may cost is no limit of the policy, but a multiple of what it was seen to need.
+
+    A snapshot without a gas price bounds nothing: whoever hides the price must not close the way out.
+    """
+    if not is_exit(case):
+        return
+    evidence = case.evidence
+    gas_price_wei = evidence.snapshot.base_fee_wei + evidence.snapshot.priority_fee_wei
+    most = EXIT_FEE_MULTIPLE * evidence.simulation.gas_used * gas_price_wei if gas_price_wei else "unlimited"
+    yield RULER.at_most("exit_fee_cap", "envelope", observed=evidence.plan.fee_cap_wei, limit=most, unit="wei")
 
 
 def _check_account(case: Case) -> Iterator[Row]:
@@ -125,4 +143,6 @@ def _check_line(
     if held or kept or change > 0:
         yield RULER.at_least("delta_mismatch", subject, observed=kept, limit=held + change - slack, unit=UNIT)
     if change < 0:
-        yield RULER.at_most("delta_mismatch", subject, observed=-change, limit=(held if most is None else most) + slack, unit=UNIT)
+        yield RULER.at_most(
+            "delta_mismatch", subject, observed=-change, limit=(held if most is None else most) + slack, unit=UNIT
+        )

@@ -212,14 +212,19 @@ def snapshots() -> st.SearchStrategy[MarketSnapshot]:
         age_seconds=st.sampled_from([-86_400, 0, 60, 87_001, 10**8]),
     )
     paused = tuple(rate.model_copy(update={"is_paused": True}) for rate in full.rates)
-    return st.builds(
+    market = st.builds(
         make_snapshot,
         prices=st.one_of(st.just(full.prices), st.lists(price, max_size=8).map(tuple)),
         rates=st.sampled_from([full.rates, (), full.rates[:2], paused]),
-        base_fee_wei=st.sampled_from([0, 20 * 10**9, 10**15]),
         taken_at=moments,
         block_number=st.sampled_from([100, 0, 10**9]),
         sequencer=st.sampled_from([None, SequencerReading(is_up=False, since=NOW)]),
+    )
+    gas_prices = st.sampled_from([(0, 0), (10**9, 10**9), (20 * 10**9, 10**9), (10**15, 10**9)])
+    return st.builds(
+        lambda seen, gas: seen.model_copy(update={"base_fee_wei": gas[0], "priority_fee_wei": gas[1]}),
+        market,
+        gas_prices,
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from domain.risk import Estimate, ProtocolScore, RiskReport, TailRisk
 from domain.stress import StressFamily
 from domain.verdict import Economics
-from tests.builders_evidence import LIMITS, USDC
-from tests.corpus.moves import deposit, supply
+from tests.builders_evidence import DAI, LIMITS, USDC
+from tests.corpus.moves import deposit, supply, withdraw
 from tests.corpus.samples import SUPPLY
 from tests.corpus.scene import SNAPSHOT, make_evidence, stress_of
 from tests.corpus.specimen import Difference, Specimen, allowed, forbidden
@@ -145,5 +145,16 @@ def _protocols() -> Iterator[Specimen]:
     yield forbidden(sample, "unscored", "nobody scored it", *codes, evidence=unknown, differs_in="evidence")
 
 
+def _exit_fees() -> Iterator[Specimen]:
+    """Thirty times 400,000 gas at 21 gwei."""
+    out, most = [withdraw("aave-usdx", 100_000 * DAI, is_whole=True)], 30 * 400_000 * 21 * 10**9
+    sentence = "Leaves USDX in Aave at thirty times the fee that it was seen to need"
+    sample = allowed("judged-exit-fee-cap", sentence, out, family="simulation", fee_cap_wei=most)
+    yield sample
+    beyond = make_evidence(out, fee_cap_wei=most + 1)
+    difference = "its fee cap is one wei higher"
+    yield forbidden(sample, "beyond", difference, "exit_fee_cap", evidence=beyond, differs_in="terms")
+
+
 def specimens() -> tuple[Specimen, ...]:
-    return (*_tail_risks(), *_samples(), *_stresses(), *_unmeasured(), *_economics(), *_protocols())
+    return (*_tail_risks(), *_samples(), *_stresses(), *_unmeasured(), *_economics(), *_protocols(), *_exit_fees())

@@ -21,6 +21,7 @@ APPLY_TO_EXITS: Final = frozenset(
         *("leftover_approval", "native_value", "delegatecall"),
         *("min_out_zero", "emergency_floor"),
         *("simulation_failed", "simulation_digest", "delta_mismatch", "outflow_to_stranger", "unplanned_outflow"),
+        "exit_fee_cap",
     }
 )
 """All of them about what the batch does; an exit waives the rest."""

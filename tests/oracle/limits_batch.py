@@ -97,6 +97,9 @@ def judge_simulation(facts: Facts, sheet: Sheet) -> None:
     _judge_deltas(facts, sheet, expected)
     _judge_strangers(facts, sheet)
     _judge_lines(facts, sheet, expected)
+    gas_price = evidence.snapshot.base_fee_wei + evidence.snapshot.priority_fee_wei
+    if facts.is_exit and gas_price > 0:
+        sheet.require("exit_fee_cap", evidence.plan.fee_cap_wei <= 30 * simulation.gas_used * gas_price)
 
 
 class Changes:

@@ -154,7 +154,10 @@ def change_gas(rng: Random, evidence: Evidence) -> Evidence:
             cheap = changed(evidence, simulation=changed(evidence.simulation, gas_used=21_000))
             return with_snapshot(cheap, base_fee_wei=max(base, 0))
         case 1:
-            return with_plan(evidence, fee_cap_wei=max(0, rng.choice((needed - 1, needed, needed + 1, 0, 10**19))))
+            return with_plan(
+                evidence,
+                fee_cap_wei=max(0, rng.choice((needed - 1, needed, needed + 1, 0, 30 * needed, 30 * needed + 1))),
+            )
         case _:
             gas = rng.choice((0, evidence.plan.fee_cap_wei // 10**9, 21_000, 30_000_000))
             return changed(evidence, simulation=changed(evidence.simulation, gas_used=gas))
