@@ -163,5 +163,20 @@ def test_candidate_without_a_price_is_unknown() -> None:
     assert report.net_asset_value_usd is None
 
 
+@pytest.mark.parametrize(
+    ("cash", "method"),
+    [
+        ({"usdc": 10**12}, "ewma-historical-jumps"),
+        ({"usdc": 10**12, "weth": 1}, "ewma-historical-jumps"),
+        ({"usdc": 10**12, "weth": 10**20}, "ewma-historical"),
+    ],
+)
+def test_year_of_history_is_filtered_by_what_the_book_holds(cash: dict[str, int], method: str) -> None:
+    """Dust of another kind does not turn a pegged book into a volatile one."""
+    report = assess(make_portfolio(cash=cash, positions={}), make_history(days=400))
+
+    assert {tail.var.method for tail in report.tails} == {method}
+
+
 def test_same_inputs_give_the_same_report() -> None:
     assert assess() == assess()
