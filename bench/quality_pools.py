@@ -34,17 +34,17 @@ class Answer(NamedTuple):
 def pool_table(folder: Path) -> None:
     """Persistence against what the product says of a pool that it has no model for."""
     pools = read_table(folder, POOLS, ("date", "pool", "apy"))
-    answers = [answer for _, rows in pools.groupby("pool") for answer in _answers(_daily(rows))]
+    answers = [answer for _, rows in pools.groupby("pool") for answer in forecasts_of(daily_rates(rows))]
     print(f"\nDEX pools, {len(answers)} forecasts of the mean APY of the next {HORIZON_DAYS} days without a model")
     print(_table(answers).to_string(index=False, float_format="{:.4f}".format), flush=True)
 
 
-def _daily(rows: pd.DataFrame) -> FloatArray:
+def daily_rates(rows: pd.DataFrame) -> FloatArray:
     dated = rows.assign(date=pd.to_datetime(rows["date"])).drop_duplicates("date", keep="last").set_index("date")
     return np.asarray(dated["apy"].sort_index().asfreq("D") / POINTS, dtype=np.float64)
 
 
-def _answers(rates: FloatArray) -> Iterator[Answer]:
+def forecasts_of(rates: FloatArray) -> Iterator[Answer]:
     for day in range(FIRST_DAY, rates.size - HORIZON_DAYS, EVERY_DAYS):
         following = rates[day + 1 : day + 1 + HORIZON_DAYS]
         if np.isfinite(following).all() and np.isfinite(rates[day]):
