@@ -35,7 +35,7 @@ def main() -> None:
             figures += score_quality(data, test)
             if test is None:
                 allocation_quality(data)
-        if _has(data, test, POOLS):
+        if _has(test or data, None, POOLS):
             pool_table(test or data)
         if _has(data, test, PRICES):
             figures += var_figures(data, test)
