@@ -41,6 +41,8 @@ def main() -> None:
             figures += var_figures(data, test)
     except ConfigurationInvalid as refusal:
         sys.exit(str(refusal))
+    if not figures:
+        sys.exit(f"nothing was scored: {test or data} has none of the tables of the market data")
     from bench.figures import write_figures
 
     write_figures(TARGET, figures)
