@@ -6,7 +6,7 @@ import pytest
 
 from domain.transaction import BalanceDelta
 from guards import check
-from tests.builders import ACCOUNT, make_catalog
+from tests.builders import ACCOUNT, make_catalog, make_portfolio
 from tests.builders_evidence import DAI, codes, make_evidence, rows_of, withdraw
 
 CATALOG = make_catalog()
@@ -66,3 +66,27 @@ def test_a_part_of_a_position_takes_no_given_receipts_along():
     more = ((AAVE_USDX, USDX_TOKEN, -5_000 * DAI), (ACCOUNT, USDX_TOKEN, 5_000 * DAI))
 
     assert "unplanned_outflow" in denied(with_deltas(evidence, *more, (ACCOUNT, AAVE_USDX, -5_000 * DAI)))
+
+
+def test_what_was_given_raises_the_most_that_may_leave_by_no_more():
+    """Of 100,000 held 10 basis points are tolerated: 100 beyond the 105,000 that the reserve paid for."""
+    evidence = given_receipts(5_000 * DAI)
+
+    at, over = (with_deltas(evidence, (ACCOUNT, AAVE_USDX, -amount)) for amount in (100 * DAI, 100 * DAI + 1))
+
+    assert "delta_mismatch" not in denied(at)
+    assert "delta_mismatch" in denied(over)
+
+
+def test_another_position_that_leaves_as_a_whole_excuses_none():
+    before = make_portfolio(positions={"aave-usdx": 100_000 * DAI, "aave-dai": 100 * DAI})
+    out = [withdraw("aave-usdx", "usdx", 100_000 * DAI, is_whole=True), withdraw("aave-dai", "dai", 100 * DAI)]
+    evidence, dai = make_evidence(out, before=before), CATALOG.token("dai").address
+    receipt = CATALOG.strategy("aave-dai").receipt
+
+    more = with_deltas(evidence, (receipt, dai, -DAI), (ACCOUNT, dai, DAI), (ACCOUNT, receipt, -DAI))
+
+    assert denied(evidence) == set()
+    assert {"unplanned_outflow", "delta_mismatch"} <= denied(more)
+    assert receipt in {row.subject for row in rows_of("simulation", more) if not row.passed}
+    assert "aave-dai" in {row.subject for row in rows_of("simulation", more) if not row.passed}
