@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from domain.market import Catalog, Token
+from domain.oracle import ORACLE
 from domain.portfolio import Portfolio
 from domain.units import EXACT, scale_up_bps, value_usd
 from guards.actions import Action, ActionKind
@@ -18,8 +19,6 @@ from guards.case import Case, once
 from guards.registry import readings
 
 NATIVE_DECIMALS: Final = 18
-ORACLE: Final = "oracle"
-"""The source that no trade of ours moves: min-outs are checked against it, never against the pool traded."""
 ENTRIES: Final = frozenset({ActionKind.SUPPLY, ActionKind.DEPOSIT})
 EXITS: Final = frozenset({ActionKind.WITHDRAW, ActionKind.REDEEM})
 ZERO: Final = Decimal(0)
@@ -173,7 +172,7 @@ def _swap_slippage(swap: Action, case: Case) -> Decimal | None:
 
 @once
 def oracle_prices(case: Case) -> Mapping[str, Decimal]:
-    """The first reading of the oracle, per token."""
+    """The first reading of the oracle, per token: min-outs are checked against it, never against the pool traded."""
     readings: dict[str, Decimal] = {}
     for price in case.evidence.snapshot.prices:
         if price.source == ORACLE:
