@@ -5,17 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 
 from domain.policy import Limit, Policy
-from domain.units import EXACT, Usd, Value
+from domain.units import EXACT, Spent, Value
 
 
 class Spending(Value):
     """The most that a batch may use; in flight all of it counts as used."""
 
-    value_usd: Usd
-    loss_usd: Usd
-    gas_usd: Usd
-    slippage_usd: Usd
-    turnover_usd: Usd
+    value_usd: Spent
+    loss_usd: Spent
+    gas_usd: Spent
+    slippage_usd: Spent
+    turnover_usd: Spent
 
 
 class WindowLimits(Value):

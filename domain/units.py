@@ -96,6 +96,8 @@ Uint256 = Annotated[int, BeforeValidator(_parse_uint256), PlainSerializer(str, r
 Int256 = Annotated[int, BeforeValidator(_parse_int256), PlainSerializer(str, return_type=str)]
 ExactDecimal = Annotated[Decimal, BeforeValidator(_parse_decimal), PlainSerializer(decimal_text, return_type=str)]
 Usd = ExactDecimal
+Spent = Annotated[Usd, Field(ge=0)]
+"""What was used up or lost, in USD: no batch gives a budget back."""
 Share = Annotated[ExactDecimal, Field(ge=0)]
 """A fraction of one; 0.05 is 5 %."""
 Bps = Annotated[int, Field(ge=0, le=BPS_PER_ONE, strict=True)]

@@ -14,10 +14,8 @@ from domain.policy import Policy
 from domain.portfolio import Portfolio
 from domain.risk import ProtocolScore, RiskReport
 from domain.transaction import DecodedBatch, SimulationReport
-from domain.units import Address, Bps, Digest, Ratio, Slug, Usd, UtcDatetime, Value
+from domain.units import Address, Bps, Digest, Ratio, Slug, Spent, Usd, UtcDatetime, Value
 
-Spent = Annotated[Usd, Field(ge=0)]
-"""What was used up or lost: no batch gives a budget back."""
 Cost = Annotated[Ratio, Field(ge=0)]
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import Field
 
 from domain.budget import Spending
-from domain.units import Slug, Usd, Value
+from domain.units import Slug, Spent, Usd, Value
 from memory.hash_chain import Link
 
 
@@ -27,9 +27,9 @@ class EntryKind(StrEnum):
 class Settled(Value):
     """Body of a settlement: what the batch did use."""
 
-    gas_usd: Usd
-    loss_usd: Usd
-    slippage_usd: Usd
+    gas_usd: Spent
+    loss_usd: Spent
+    slippage_usd: Spent
 
 
 class Valued(Value):

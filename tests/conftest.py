@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.network import Gate, block_network
 
@@ -29,6 +30,8 @@ def _settle_environment() -> None:
     os.environ.update(FIXED)
 
 
+settings.register_profile("suite", deadline=None)  # a busy machine is no bug
+settings.load_profile("suite")
 _settle_environment()  # before any test module imports a library that reads it
 block_network()
 

@@ -221,7 +221,7 @@ def test_a_prompt_is_its_file_and_facts_without_a_sentence_from_outside(decide):
         system, user = (message["content"] for message in request["messages"])
         facts = [json.loads(text) for text in _pattern(agent).fullmatch(system).groups()]
         assert user == CALL_TO_ACT
-        assert [text for text in _texts(facts) if not re.fullmatch(r"[a-z0-9_-]{1,40}|[0-9]+\.[0-9]+", text)] == []
+        assert [text for text in _texts(facts) if not re.fullmatch(r"[a-z0-9_:-]{1,40}|[0-9]+\.[0-9]+", text)] == []
 
 
 def _pattern(agent: str) -> re.Pattern[str]:
