@@ -114,6 +114,9 @@ class Catalog(Value):
     def _strategies_by_id(self) -> dict[str, Strategy]:
         return {strategy.id: strategy for strategy in self.strategies}
 
+    def digest(self) -> str:
+        return digest_of(self, domain="autofi-catalog-v1")
+
     def token(self, token_id: str) -> Token:
         return _find(self._tokens_by_id, token_id, "token")
 
