@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,8 +19,8 @@ from domain.run import RunStatus, Trigger, Workflow
 from domain.verdict import Approval, ApprovalStatus, TradingState
 from tests.redteam.arena import Arena, Rules, Stage
 from tests.redteam.attack import Attack, Play
-from tests.redteam.attacker import Conversation, Honest, Knowledge
-from tests.redteam.case import Case, Family, Place
+from tests.redteam.attacker import OBEDIENCE, Conversation, Honest, Knowledge
+from tests.redteam.case import Call, Case, Family, Place, Reply
 from tests.redteam.corpus import Assignment
 from tests.redteam.crew import Crew
 from tests.redteam.desk import honest
@@ -107,12 +108,13 @@ def test_an_arena_that_was_put_back_is_the_same_again(demo: Arena, endpoint: End
     assert (first.batches, first.statuses, first.violations) == (second.batches, ["executed"], [])
 
 
-def test_text_that_reaches_the_model_changes_the_batch_and_would_be_noticed(demo: Arena, endpoint: Endpoint) -> None:
-    blind = play(Attack(NEWS, (Place.NEWS,)), demo, endpoint)
-    exposed = play(Attack(NEWS, (Place.TOOL_RESULT,)), demo, endpoint)
+def test_a_model_that_was_turned_changes_the_batch_and_would_be_noticed(demo: Arena, endpoint: Endpoint) -> None:
+    choice = Call("choose_candidate", '{"candidate_id": "cautious", "excluded_strategies": [], "reason": "as told"}')
+    turned = replace(NEWS, replies=(Reply((choice,)), OBEDIENCE))
+
+    exposed = play(Attack(turned, (Place.MODEL_REPLY,)), demo, endpoint)
     twin = play(Attack(NEWS, (Place.NEWS,)).twin(), demo, endpoint)
 
-    assert not blind.differs_from(twin)
     assert exposed.differs_from(twin)
 
 
