@@ -51,7 +51,7 @@ def test_a_check_that_falls_into_the_membership_trap_is_found():
     assert compare(planted, trapped).outcome is Outcome.VIOLATION
 
 
-@pytest.mark.parametrize("bad", BAD_VALUES, ids=lambda value: repr(value)[:24])
+@pytest.mark.parametrize("bad", BAD_VALUES, ids=lambda value: repr(value)[:16])
 def test_a_bad_value_in_place_of_any_part_is_no_evidence(bad):
     for name in Evidence.model_fields:
         if bad is None and name in {"risk_before", "risk_after", "economics", "approval"}:

@@ -286,9 +286,8 @@ def test_a_worker_compares_with_the_twin_and_goes_on_after_an_attack_that_cannot
 def test_a_transaction_of_a_product_that_is_closed_is_reported(demo: Arena) -> None:
     demo.restore()
     earlier, played = demo.chain.head(), Play()
-    transaction = demo.rpc.call(
-        "eth_sendTransaction", {"from": demo.catalog.operator, "to": demo.catalog.account, "data": "0x"}
-    )
+    call = {"from": demo.catalog.operator, "to": demo.catalog.account, "data": "0x"}
+    transaction = demo.rpc.call("eth_sendTransaction", call)
     while demo.rpc.call("eth_getTransactionReceipt", transaction) is None:
         time.sleep(0.01)
 
