@@ -9,9 +9,9 @@ from typing import Final
 from bench.figures import Figure
 from domain.errors import InvariantBroken
 from tests.builders_forecast import make_panel
-from tools.forecast_model import MEMBERS
-from tools.forecast_today import forecast_today
-from tools.forecast_walk import walk_forward
+from tools.forecasting.forecast_model import MEMBERS
+from tools.forecasting.forecast_today import forecast_today
+from tools.forecasting.forecast_walk import walk_forward
 
 STRATEGIES: Final = 200
 DAYS: Final = 180

@@ -11,12 +11,12 @@ import numpy as np
 from bench.figures import Figure
 from bench.ill_conditioned import STRATEGIES, ill_conditioned_samples
 from domain.errors import AutofiError
-from tools.conditioning import covariance_of
 from tools.history import FloatArray
-from tools.mean_cvar import MeanCvar
-from tools.mean_variance import MeanVariance
-from tools.risk_parity import hierarchical_risk_parity, risk_contributions, risk_parity, with_least_deviation
-from tools.trading_limits import long_only
+from tools.solvers.conditioning import covariance_of
+from tools.solvers.mean_cvar import MeanCvar
+from tools.solvers.mean_variance import MeanVariance
+from tools.solvers.risk_parity import hierarchical_risk_parity, risk_contributions, risk_parity, with_least_deviation
+from tools.solvers.trading_limits import long_only
 
 MAX_WEIGHT: Final = 0.25
 MAX_MISS: Final = 1e-6

@@ -18,11 +18,11 @@ import numpy as np
 from bench.figures import Figure
 from bench.ill_conditioned_runs import ill_conditioned_figure
 from domain.plan import Certificate
-from tools.conditioning import covariance_of
 from tools.history import FloatArray
-from tools.mean_cvar import MeanCvar
-from tools.mean_variance import MeanVariance
-from tools.trading_limits import long_only
+from tools.solvers.conditioning import covariance_of
+from tools.solvers.mean_cvar import MeanCvar
+from tools.solvers.mean_variance import MeanVariance
+from tools.solvers.trading_limits import long_only
 
 SCENARIOS: Final = 500
 ROUNDS: Final = 7

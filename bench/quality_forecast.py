@@ -12,8 +12,8 @@ import pandas as pd
 from bench.figures import Figure
 from bench.quality_left_out import left_out_tables, new_market_table
 from tests.market_data import read_rates, with_context
-from tools.forecast_panel import BoolArray, RatePanel, panel_of
-from tools.forecast_walk import Rehearsal, Walk
+from tools.forecasting.forecast_panel import BoolArray, RatePanel, panel_of
+from tools.forecasting.forecast_walk import Rehearsal, Walk
 from tools.history import FloatArray
 
 HORIZON_DAYS: Final = 7

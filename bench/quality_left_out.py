@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from tools.forecast_model import TRAINING, rows_in, train_pooled
-from tools.forecast_panel import BoolArray
-from tools.forecast_walk import Walk
+from tools.forecasting.forecast_model import TRAINING, rows_in, train_pooled
+from tools.forecasting.forecast_panel import BoolArray
+from tools.forecasting.forecast_walk import Walk
 from tools.history import FloatArray
 
 MARKET_FOLDS: Final = 5

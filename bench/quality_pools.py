@@ -12,7 +12,7 @@ import pandas as pd
 
 from domain.market import DailySeries, Forecast, MarketHistory
 from tests.market_data import POOLS, read_table
-from tools.forecast import forecast_aprs
+from tools.forecasting.forecast import forecast_aprs
 from tools.history import FloatArray
 
 HORIZON_DAYS: Final = 7

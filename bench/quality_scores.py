@@ -18,9 +18,9 @@ from bench.figures import Figure
 from domain.risk_facts import Factor, FactorGroup, RiskFacts
 from tests.market_data import PRICES, WRAPPED, read_rates, read_table
 from tools.history import FloatArray
-from tools.market_analyzer import CURVELESS_KINK
-from tools.protocol_assessment import assess_protocols
-from tools.protocol_factors import TREND_DAYS, ProtocolReadings
+from tools.markets.market_analyzer import CURVELESS_KINK
+from tools.markets.protocol_assessment import assess_protocols
+from tools.markets.protocol_factors import TREND_DAYS, ProtocolReadings
 
 AHEAD_DAYS: Final = 7
 CLOSED: Final = 0.99

@@ -15,10 +15,10 @@ import pandas as pd
 
 from bench.figures import Figure
 from tests.market_data import PRICES, data_folder, read_table
-from tools.filtered_tail import VolatilityFilter, walk_forward_tails
 from tools.history import FloatArray
-from tools.price_series import price_returns
-from tools.risk_backtest import (
+from tools.risk.filtered_tail import VolatilityFilter, walk_forward_tails
+from tools.risk.price_series import price_returns
+from tools.risk.risk_backtest import (
     MIN_DAYS,
     LikelihoodRatio,
     ShortfallRatio,
@@ -29,7 +29,7 @@ from tools.risk_backtest import (
     kupiec,
     shortfall_ratio,
 )
-from tools.tail_choice import filter_for, was_pegged
+from tools.risk.tail_choice import filter_for, was_pegged
 
 LEVELS: Final = (0.95, 0.99)
 WARMUP_DAYS: Final = 500

@@ -15,11 +15,11 @@ import numpy as np
 
 from bench.figures import Figure, table
 from domain.errors import InvariantBroken
-from tools import jump_mixture
 from tools.history import FloatArray
-from tools.jump_mixture import TailMarket, jump_tail
-from tools.risk_batch import Path, batch_risk, best_path, book_risk
-from tools.tail_definition import Tail, tail_of
+from tools.risk import jump_mixture
+from tools.risk.jump_mixture import TailMarket, jump_tail
+from tools.risk.risk_batch import Path, batch_risk, best_path, book_risk
+from tools.risk.tail_definition import Tail, tail_of
 
 DAYS: Final = 730
 ASSETS: Final = 50

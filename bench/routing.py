@@ -16,8 +16,8 @@ import numpy as np
 
 from bench.figures import Figure
 from domain.pools import MAX_TICK, PairPool, TickPool
-from tools.routing import Pool, pool_segments, split_swap
-from tools.water_filling import Segment
+from tools.routing.routing import Pool, pool_segments, split_swap
+from tools.routing.water_filling import Segment
 
 ROUNDS: Final = 5
 OURS_PER_ROUND: Final = 20

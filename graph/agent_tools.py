@@ -16,7 +16,7 @@ from domain.risk import RiskReport
 from graph.briefing import Fact, brief_candidate, brief_forecast, brief_risk, worst_stress
 from graph.tool_arguments import Arguments, Reason, ToolRefusal
 from graph.toolbox import RiskClass, Toolbox, ToolSpec, answer_with
-from tools.stress_replay import ShockLoss
+from tools.shocks.stress_replay import ShockLoss
 
 MAX_LISTED = 64
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from graph.briefing import Fact
-from tools.market_analyzer import MarketState
-from tools.protocol_assessment import ProtocolAssessment
-from tools.reverse_stress import Breaking
-from tools.stress_replay import ShockLoss
+from tools.markets.market_analyzer import MarketState
+from tools.markets.protocol_assessment import ProtocolAssessment
+from tools.shocks.reverse_stress import Breaking
+from tools.shocks.stress_replay import ShockLoss
 
 SHARE_DIGITS: Final = 4
 MAX_REASONS: Final = 3

@@ -12,10 +12,10 @@ from graph.dependencies import Dependencies
 from graph.market_briefing import brief_assessment, brief_breaking, brief_market, brief_replay
 from graph.toolbox import RiskClass, ToolSpec
 from graph.what_breaks import Standing, find_what_breaks
-from tools.market_analyzer import analyze_markets
-from tools.protocol_assessment import assess_protocols
-from tools.protocol_readings import read_protocols
-from tools.stress_replay import replay_episodes
+from tools.markets.market_analyzer import analyze_markets
+from tools.markets.protocol_assessment import assess_protocols
+from tools.markets.protocol_readings import read_protocols
+from tools.shocks.stress_replay import replay_episodes
 
 HISTORY_DAYS: Final = 120
 MAX_SHOWN: Final = 16

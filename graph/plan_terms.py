@@ -14,7 +14,7 @@ from domain.ports import MarketReader
 from domain.units import divide, to_base_units, value_usd
 from domain.verdict import Economics
 from tools.costs import NATIVE_DECIMALS, break_even_days, gas_cost_usd, gas_units
-from tools.swap_split import split_swaps
+from tools.routing.swap_split import split_swaps
 
 FEE_HEADROOM_NUMERATOR: Final = 3
 FEE_HEADROOM_DENOMINATOR: Final = 2

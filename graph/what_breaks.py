@@ -14,8 +14,8 @@ from domain.policy import Policy
 from domain.portfolio import Portfolio, net_asset_value_usd
 from domain.risk_facts import RiskFacts
 from guards.breakers import judge_breakers
-from tools.market_shock import MarketShock, shocked_portfolio, shocked_snapshot
-from tools.reverse_stress import TOTAL_LOSSES, Breaking, smallest_breaking
+from tools.shocks.market_shock import MarketShock, shocked_portfolio, shocked_snapshot
+from tools.shocks.reverse_stress import TOTAL_LOSSES, Breaking, smallest_breaking
 
 DRAWDOWN: Final = "_drawdown"
 """Ends the codes of the breakers that look at value."""

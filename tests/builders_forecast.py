@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tools.forecast_panel import FloatArray, RatePanel, panel_of
+from tools.forecasting.forecast_panel import FloatArray, RatePanel, panel_of
 
 FIRST_DAY = "2023-01-01"
 

@@ -7,8 +7,8 @@ import numpy as np
 from tools.allocation_lines import AllocationProblem, Cap, CashLine, StrategyLine
 from tools.history import FloatArray
 from tools.rate_impact import EarningCurve
-from tools.tail_program import TailProgram
-from tools.trading_limits import TradingLimits
+from tools.solvers.tail_program import TailProgram
+from tools.solvers.trading_limits import TradingLimits
 
 HORIZON_DAYS = 73  # a fifth of a year
 LINEAR = np.array([0.0, 1.0])

@@ -69,7 +69,7 @@ def read_table(folder: Path, table: Path, columns: tuple[str, ...]) -> pd.DataFr
 
 
 def read_rates(folder: Path) -> pd.DataFrame:
-    """lending_daily as tools.forecast_panel reads it (rates as fractions of one), with protocol and asset."""
+    """lending_daily as forecast_panel reads it (rates as fractions of one), with protocol and asset."""
     frame = read_table(folder, LENDING, tuple(RATE_COLUMNS))
     frame = frame[list(RATE_COLUMNS)].rename(columns=RATE_COLUMNS)
     return frame.assign(**{name: frame[name] / 100.0 for name in PERCENT})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from domain.errors import StaleOrDisputed
-from tools.anomalies import AnomalyKind, find_anomalies, flag_days
+from tools.markets.anomalies import AnomalyKind, find_anomalies, flag_days
 
 rates = arrays(
     np.float64,

@@ -12,10 +12,10 @@ from domain.portfolio import Portfolio
 from tests.builders import make_catalog, make_policy, make_portfolio, make_snapshot
 from tests.builders_history import make_history
 from tools.balanced_targets import balanced_targets
-from tools.forecast import forecast_aprs
+from tools.forecasting.forecast import forecast_aprs
 from tools.market import Market
 from tools.rate_impact import EarningCurve
-from tools.risk_parity import risk_contributions, with_least_deviation
+from tools.solvers.risk_parity import risk_contributions, with_least_deviation
 
 
 def market(

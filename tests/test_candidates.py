@@ -19,7 +19,7 @@ from tests.builders import make_catalog, make_policy, make_portfolio, make_price
 from tests.builders_history import make_history
 from tools.allocation import plan_moves
 from tools.candidates import deterministic_choice, propose_candidates
-from tools.forecast import forecast_aprs
+from tools.forecasting.forecast import forecast_aprs
 from tools.implied import portfolio_after
 
 CATALOG = make_catalog()

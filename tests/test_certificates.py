@@ -7,8 +7,8 @@ import pytest
 
 from domain.errors import InvariantBroken
 from domain.plan import Certificate
-from tools.certificates import certify
-from tools.linear_program import LinearProgram
+from tools.solvers.certificates import certify
+from tools.solvers.linear_program import LinearProgram
 
 
 def proof(*, objective: float = 1.0, bound: float = 1.0, violation: float = 0.0, size: float = 1.0) -> Certificate:

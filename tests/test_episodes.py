@@ -11,7 +11,7 @@ import pytest
 
 from domain.risk_facts import TokenRole
 from tests.market_data import need_table
-from tools.episodes import EPISODES, Episode
+from tools.shocks.episodes import EPISODES, Episode
 
 NEAREST = 0.00051
 """Shares are kept to three places."""

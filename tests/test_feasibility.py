@@ -31,7 +31,7 @@ from tests.builders_history import make_history
 from tools.allocation import plan_moves
 from tools.candidates import propose_candidates
 from tools.feasibility import Outcome, refusals, tail_excess, turnover_share
-from tools.forecast import forecast_aprs
+from tools.forecasting.forecast import forecast_aprs
 from tools.market import Market
 from tools.risk_report import assess_portfolio
 from tools.swap_floors import fair_floor

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.market import DailySeries, Forecast, MarketHistory
 from tests.builders_history import make_history
-from tools.forecast import average_levels, cut_spikes, forecast_aprs
+from tools.forecasting.forecast import average_levels, cut_spikes, forecast_aprs
 
 Values = list[float | None]
 

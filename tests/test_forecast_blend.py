@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.builders_forecast import make_panel
-from tools.forecast_blend import (
+from tools.forecasting.forecast_blend import (
     MIN_DAYS,
     UNPROVEN,
     Baseline,
@@ -15,8 +15,8 @@ from tools.forecast_blend import (
     blended_rates,
     choose_blends,
 )
-from tools.forecast_features import samples_of
-from tools.forecast_panel import FloatArray
+from tools.forecasting.forecast_features import samples_of
+from tools.forecasting.forecast_panel import FloatArray
 
 PANEL = make_panel(200, 8)
 SAMPLES = samples_of(PANEL)

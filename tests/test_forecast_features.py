@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.builders_forecast import make_panel, reverting_rates, with_rates
 from tests.market_data import LENDING, need_table, read_rates
-from tools.forecast_features import SOFTENING, log_rate, rolling_deviation, samples_of, trailing_median
-from tools.forecast_panel import RatePanel, panel_of
+from tools.forecasting.forecast_features import SOFTENING, log_rate, rolling_deviation, samples_of, trailing_median
+from tools.forecasting.forecast_panel import RatePanel, panel_of
 
 PANEL = make_panel(120, 3)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from domain.errors import InvariantBroken
-from tools.conformal import MIN_SCORES, walk_margins
-from tools.forecast_panel import IntArray
+from tools.forecasting.conformal import MIN_SCORES, walk_margins
+from tools.forecasting.forecast_panel import IntArray
 
 PER_DAY = 5
 

@@ -11,8 +11,8 @@ from domain.market import Forecast, MarketHistory
 from tests.builders import make_catalog
 from tests.builders_forecast import reverting_rates
 from tests.builders_history import make_history
-from tools.forecast import forecast_aprs
-from tools.forecast_own import MIN_HISTORY_DAYS, own_panel, pooled_forecasts
+from tools.forecasting.forecast import forecast_aprs
+from tools.forecasting.forecast_own import MIN_HISTORY_DAYS, own_panel, pooled_forecasts
 
 CATALOG = make_catalog()
 DAYS = 230

@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import StaleOrDisputed
 from tests.builders_forecast import make_frame, make_panel, reverting_rates
-from tools.forecast_panel import carried, panel_of
+from tools.forecasting.forecast_panel import carried, panel_of
 
 
 def frame() -> pd.DataFrame:

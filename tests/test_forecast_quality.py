@@ -11,7 +11,7 @@ import pytest
 from bench.quality_forecast import HORIZON_DAYS, read_sources
 from domain.errors import ConfigurationInvalid
 from tests.market_data import LENDING, RATE_COLUMNS, SENTIMENT, read_rates, with_context
-from tools.forecast_walk import Rehearsal
+from tools.forecasting.forecast_walk import Rehearsal
 
 DAYS = 40
 

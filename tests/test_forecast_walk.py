@@ -7,11 +7,11 @@ import pytest
 
 from domain.errors import InvariantBroken
 from tests.builders_forecast import make_panel, with_rates
-from tools.forecast_features import samples_of
-from tools.forecast_model import JUDGED, rows_in, targets_of, train_pooled
-from tools.forecast_panel import BoolArray, RatePanel
-from tools.forecast_today import Trained, forecast_today
-from tools.forecast_walk import Rehearsal, Walk, walk_forward
+from tools.forecasting.forecast_features import samples_of
+from tools.forecasting.forecast_model import JUDGED, rows_in, targets_of, train_pooled
+from tools.forecasting.forecast_panel import BoolArray, RatePanel
+from tools.forecasting.forecast_today import Trained, forecast_today
+from tools.forecasting.forecast_walk import Rehearsal, Walk, walk_forward
 
 HORIZON_DAYS = 7
 DAYS = 260

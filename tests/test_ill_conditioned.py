@@ -8,11 +8,11 @@ import pytest
 from bench.ill_conditioned import KINDS, Sample, ill_conditioned_samples
 from bench.ill_conditioned_runs import attempt, cvar_of, least_cvar, least_variance, shares_risk, shares_tree
 from domain.errors import StaleOrDisputed
-from tools.conditioning import covariance_of, moves
 from tools.history import FloatArray
-from tools.mean_cvar import MeanCvar
-from tools.mean_variance import MeanVariance
-from tools.trading_limits import long_only
+from tools.solvers.conditioning import covariance_of, moves
+from tools.solvers.mean_cvar import MeanCvar
+from tools.solvers.mean_variance import MeanVariance
+from tools.solvers.trading_limits import long_only
 
 SAMPLES = list(ill_conditioned_samples())
 

@@ -12,8 +12,8 @@ from domain.errors import StaleOrDisputed
 from domain.market import MarketHistory, MarketSnapshot
 from tests.builders import NOW, make_catalog, make_price, make_rate, make_snapshot
 from tests.builders_history import make_history
-from tools.market_analyzer import MarketState, analyze_markets
-from tools.market_signals import Access, Direction, PegState
+from tools.markets.market_analyzer import MarketState, analyze_markets
+from tools.markets.market_signals import Access, Direction, PegState
 
 DAYS = 120
 

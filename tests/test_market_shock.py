@@ -13,7 +13,7 @@ from domain.errors import StaleOrDisputed
 from domain.risk_facts import RiskFacts, TokenRole
 from tests.builders import make_catalog, make_portfolio, make_rate, make_snapshot
 from tests.builders_shocks import make_facts
-from tools.market_shock import MarketShock, loss_rate, shocked_portfolio, shocked_snapshot
+from tools.shocks.market_shock import MarketShock, loss_rate, shocked_portfolio, shocked_snapshot
 from tools.stress import line_of
 
 CATALOG, SNAPSHOT = make_catalog(), make_snapshot()

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from domain.errors import StaleOrDisputed
-from tools.market_signals import (
+from tools.markets.market_signals import (
     Access,
     Direction,
     PegState,

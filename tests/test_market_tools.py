@@ -20,7 +20,7 @@ from tests.builders import make_policy
 from tests.builders_shocks import make_facts
 from tests.fakes import Treasury
 from tests.fakes_agents import make_candidate, make_hold, make_report, request
-from tools.stress_replay import ShockLoss
+from tools.shocks.stress_replay import ShockLoss
 
 NAMES = ("market_state", "protocol_scores", "historical_replays", "reverse_stress")
 

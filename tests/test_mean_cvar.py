@@ -10,8 +10,8 @@ import pytest
 from domain.errors import Infeasible, InvariantBroken, StaleOrDisputed
 from tests.builders_optimizer import make_day, make_limits, make_returns
 from tools.history import FloatArray
-from tools.mean_cvar import MeanCvar, MeanCvarAnswer
-from tools.trading_limits import TradingLimits, long_only
+from tools.solvers.mean_cvar import MeanCvar, MeanCvarAnswer
+from tools.solvers.trading_limits import TradingLimits, long_only
 
 
 def solve(limits: TradingLimits, *, risk_aversion: float = 1.0, days: int = 120) -> MeanCvarAnswer:

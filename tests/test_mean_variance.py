@@ -7,10 +7,10 @@ import pytest
 
 from domain.errors import Infeasible, InvariantBroken, StaleOrDisputed
 from tests.builders_optimizer import make_day, make_limits, make_returns
-from tools.conditioning import covariance_of
 from tools.history import FloatArray
-from tools.mean_variance import MeanVariance, MeanVarianceAnswer
-from tools.trading_limits import TradingLimits, long_only
+from tools.solvers.conditioning import covariance_of
+from tools.solvers.mean_variance import MeanVariance, MeanVarianceAnswer
+from tools.solvers.trading_limits import TradingLimits, long_only
 
 FREE = np.zeros(2)
 NOTHING = np.zeros(2)

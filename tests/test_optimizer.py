@@ -13,9 +13,9 @@ from domain.errors import Infeasible, InvariantBroken
 from tests.builders import make_rate
 from tests.builders_optimizer import cap, cash, line, problem
 from tools.allocation_lines import StrategyLine
-from tools.linear_program import LinearProgram
 from tools.optimizer import Solution, optimize
 from tools.rate_impact import EarningCurve, concave_envelope, curve_supply_apr, diluted_apr, earning_curve, tent
+from tools.solvers.linear_program import LinearProgram
 
 
 def names(solution: Solution) -> list[str]:

@@ -12,9 +12,9 @@ from domain.errors import StaleOrDisputed
 from domain.risk_facts import TokenRole
 from tests.builders import make_catalog, make_portfolio, make_snapshot
 from tests.builders_shocks import make_facts
-from tools.episodes import EPISODES
-from tools.market_shock import MarketShock
-from tools.parametric_shocks import (
+from tools.shocks.episodes import EPISODES
+from tools.shocks.market_shock import MarketShock
+from tools.shocks.parametric_shocks import (
     ALTCOIN_PER_ETHER,
     BITCOIN_PER_ETHER,
     CRASH_DISCOUNT,
@@ -25,7 +25,7 @@ from tools.parametric_shocks import (
     run_on_stable,
     together,
 )
-from tools.stress_replay import make_book, shock_loss
+from tools.shocks.stress_replay import make_book, shock_loss
 
 NAV = 970_000.0
 

@@ -13,7 +13,7 @@ from domain.errors import StaleOrDisputed, UnknownSubject
 from domain.market import Venue
 from domain.pools import MAX_RESERVE, MAX_TICK, MIN_TICK, PairPool, PoolState, TickPool
 from tests.fakes_chain import HEAD, FakeReads
-from tools.uniswap_v3_math import sqrt_ratio_at_tick
+from tools.routing.uniswap_v3_math import sqrt_ratio_at_tick
 
 POOL = tick_pool("tier", fee_pips=500, depth_usd=400e6, seed=1)
 VENUE = Venue(id="tier", pool="0x" + "11" * 20, token_0="usdc", token_1="weth", fee_pips=500)

@@ -20,7 +20,7 @@ from tests.corpus.foreign import call, exec_transaction, pack_delegated, wrap_pa
 from tests.corpus.moves import redeem, supply, swap, withdraw
 from tests.corpus.scene import BOOKS, CATALOG, SNAPSHOT, make_evidence
 from tests.corpus.specimen import replanned, with_calls
-from tools.risk_metrics import historical_tail, parametric_tail
+from tools.risk.risk_metrics import historical_tail, parametric_tail
 from tools.transactions.safe import pack_calls, wrap_calls
 
 POOL = CATALOG.contracts.aave_pool

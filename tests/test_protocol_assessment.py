@@ -22,8 +22,8 @@ from domain.risk_facts import (
     ProtocolFact,
     RiskFacts,
 )
-from tools.protocol_assessment import ProtocolAssessment, assess_protocols
-from tools.protocol_factors import ProtocolReadings, score_factors
+from tools.markets.protocol_assessment import ProtocolAssessment, assess_protocols
+from tools.markets.protocol_factors import ProtocolReadings, score_factors
 
 DAY = datetime.date(2026, 3, 1)
 FACT = ProtocolFact(

@@ -11,8 +11,8 @@ from domain.market import Catalog, MarketSnapshot, RateObservation
 from domain.risk_facts import Factor
 from tests.builders import make_catalog, make_price, make_rate, make_snapshot
 from tests.builders_history import make_history
-from tools.protocol_factors import ProtocolReadings
-from tools.protocol_readings import read_protocols
+from tools.markets.protocol_factors import ProtocolReadings
+from tools.markets.protocol_readings import read_protocols
 
 VAULT = "vault-limited-dai"
 

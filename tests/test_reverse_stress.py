@@ -16,8 +16,8 @@ from guards.what_if import on_market
 from tests.builders import make_catalog
 from tests.builders_evidence import codes, make_evidence, make_limits, rows_of
 from tests.builders_shocks import make_facts
-from tools.market_shock import MarketShock, shocked_snapshot
-from tools.reverse_stress import TOTAL_LOSSES, smallest_breaking
+from tools.shocks.market_shock import MarketShock, shocked_snapshot
+from tools.shocks.reverse_stress import TOTAL_LOSSES, smallest_breaking
 
 
 def edge_at(limit: float):

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from domain.errors import StaleOrDisputed
-from tools.risk_backtest import (
+from tools.risk.risk_backtest import (
     breaches_of,
     christoffersen_independence,
     conditional_coverage,

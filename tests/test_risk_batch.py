@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from domain.errors import StaleOrDisputed
-from tools import risk_batch
-from tools.risk_batch import BatchRisk, Path, batch_risk, best_path, book_risk
-from tools.risk_kernels import build_kernels, compiled_kernels, is_compiler_installed
-from tools.risk_metrics import max_drawdown
-from tools.tail_definition import tail_of
+from tools.risk import risk_batch
+from tools.risk.risk_batch import BatchRisk, Path, batch_risk, best_path, book_risk
+from tools.risk.risk_kernels import build_kernels, compiled_kernels, is_compiler_installed
+from tools.risk.risk_metrics import max_drawdown
+from tools.risk.tail_definition import tail_of
 
 FIELDS = ("var", "cvar", "max_drawdown", "deviation")
 PATHS = [Path.PLAIN, Path.FAST]

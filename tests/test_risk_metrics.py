@@ -13,9 +13,9 @@ from scipy import stats
 from sklearn.covariance import ledoit_wolf
 
 from domain.risk import TailRisk
-from tools.dependence import correlation
-from tools.risk_metrics import compound_windows, historical_tail, max_drawdown, parametric_tail, volatility
-from tools.tail_definition import tail_of
+from tools.risk.dependence import correlation
+from tools.risk.risk_metrics import compound_windows, historical_tail, max_drawdown, parametric_tail, volatility
+from tools.risk.tail_definition import tail_of
 
 LEVELS = [0.95, 0.99]
 RISING = np.full(100, 0.001)

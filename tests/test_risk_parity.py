@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from domain.errors import InvariantBroken, StaleOrDisputed
 from tests.builders_optimizer import make_returns
-from tools.conditioning import covariance_of
 from tools.history import FloatArray
-from tools.risk_parity import hierarchical_risk_parity, risk_contributions, risk_parity, with_least_deviation
+from tools.solvers.conditioning import covariance_of
+from tools.solvers.risk_parity import hierarchical_risk_parity, risk_contributions, risk_parity, with_least_deviation
 
 BOTH = [risk_parity, hierarchical_risk_parity]
 

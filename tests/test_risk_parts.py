@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import StaleOrDisputed
-from tools.concentration import concentration, effective_bets
-from tools.dependence import correlation, stressed_correlation
-from tools.risk_contributions import (
+from tools.risk.concentration import concentration, effective_bets
+from tools.risk.dependence import correlation, stressed_correlation
+from tools.risk.risk_contributions import (
     Contributions,
     cvar_contributions,
     var_contributions,
     volatility_contributions,
 )
-from tools.risk_metrics import downside_deviation
-from tools.tail_definition import tail_matrix, weighted_tail
+from tools.risk.risk_metrics import downside_deviation
+from tools.risk.tail_definition import tail_matrix, weighted_tail
 
 WEIGHTS = np.array([0.5, 0.3, -0.1])
 

@@ -12,7 +12,7 @@ import pytest
 from bench.quality_var import read_prices, var_figures, var_scores
 from domain.errors import StaleOrDisputed
 from tests.market_data import PRICES
-from tools.price_series import price_returns
+from tools.risk.price_series import price_returns
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 

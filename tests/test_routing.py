@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from bench.routing import MAX_GAP_BP, Timing, cases, convex_optimum, pair_pool, tick_pool, within_reach
 from domain.errors import Infeasible, InvariantBroken, StaleOrDisputed, UnknownSubject
 from domain.pools import PairPool, TickPool
-from tools.pair_pool import pair_pool_output
-from tools.routing import MAX_POOLS, Pool, Route, pool_output, pool_segments, split_swap, whole_amounts
-from tools.water_filling import Filling
+from tools.routing.pair_pool import pair_pool_output
+from tools.routing.routing import MAX_POOLS, Pool, Route, pool_output, pool_segments, split_swap, whole_amounts
+from tools.routing.water_filling import Filling
 
 USDC = 10**6
 MILLION = 10**6 * USDC

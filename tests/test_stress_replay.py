@@ -12,9 +12,9 @@ from domain.risk_facts import RiskFacts, TokenRole
 from tests.builders import make_catalog, make_policy, make_portfolio, make_price, make_snapshot
 from tests.builders_shocks import make_facts
 from tests.fakes_agents import make_candidate, make_hold
-from tools.episodes import EPISODES
-from tools.market_shock import MarketShock
-from tools.stress_replay import ShockLoss, make_book, replay_candidate, replay_episodes, shock_loss, shock_losses
+from tools.shocks.episodes import EPISODES
+from tools.shocks.market_shock import MarketShock
+from tools.shocks.stress_replay import ShockLoss, make_book, replay_candidate, replay_episodes, shock_loss, shock_losses
 
 NAV = 970_000.0
 GAS_UNITS = 60_000 + 2 * 130_000

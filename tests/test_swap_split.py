@@ -13,8 +13,8 @@ from domain.pools import TickPool
 from graph.plan_terms import quote_swaps, route_swaps
 from tests.builders import address, make_catalog, make_policy, make_price, make_snapshot
 from tools.allocation import with_minimum_outs
-from tools.routing import pool_output
-from tools.swap_split import split_swaps, swap_gas_cost
+from tools.routing.routing import pool_output
+from tools.routing.swap_split import split_swaps, swap_gas_cost
 
 USDC = 10**6
 LARGE = 700_000

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from domain.errors import InvariantBroken, StaleOrDisputed
-from tools.filtered_tail import (
+from tools.risk.filtered_tail import (
     PEGGED,
     VOLATILE,
     VolatilityFilter,
@@ -16,7 +16,7 @@ from tools.filtered_tail import (
     next_scenarios,
     walk_forward_tails,
 )
-from tools.tail_choice import FILTERED_FROM_DAYS, chosen_tail, was_pegged
+from tools.risk.tail_choice import FILTERED_FROM_DAYS, chosen_tail, was_pegged
 
 BOTH = [VOLATILE, PEGGED]
 LEVELS = (0.95, 0.99)

@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 
 from domain.errors import Infeasible, StaleOrDisputed
-from tools.garch import Garch, fit_garch, garch_tail
-from tools.jump_market import jump_market
-from tools.jump_mixture import TailMarket, jump_sums, jump_tail
-from tools.liquidity_risk import exit_days, liquidity_tail
-from tools.tail_definition import tail_of
+from tools.risk.garch import Garch, fit_garch, garch_tail
+from tools.risk.jump_market import jump_market
+from tools.risk.jump_mixture import TailMarket, jump_sums, jump_tail
+from tools.risk.liquidity_risk import exit_days, liquidity_tail
+from tools.risk.tail_definition import tail_of
 
 
 def clustered(count: int = 600) -> np.ndarray:

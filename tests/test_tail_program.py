@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from domain.errors import Infeasible, InvariantBroken, StaleOrDisputed
 from tests.builders_optimizer import make_program
-from tools.kept_dual import KeptDual, Start, TailAnswer
-from tools.tail_primal import solve_primal
-from tools.tail_program import (
+from tools.solvers.kept_dual import KeptDual, Start, TailAnswer
+from tools.solvers.tail_primal import solve_primal
+from tools.solvers.tail_program import (
     Multipliers,
     TailProgram,
     bound_of,

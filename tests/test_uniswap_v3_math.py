@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.errors import InvariantBroken
 from domain.pools import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
-from tools.uniswap_v3_math import (
+from tools.routing.uniswap_v3_math import (
     Q96,
     amount_0_down,
     amount_0_up,

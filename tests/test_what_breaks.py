@@ -13,7 +13,7 @@ from tests.builders import make_catalog, make_portfolio, make_price, make_snapsh
 from tests.builders_evidence import make_limits
 from tests.builders_shocks import make_facts
 from tests.test_breakers import make_readings, make_valuation
-from tools.market_shock import MarketShock
+from tools.shocks.market_shock import MarketShock
 
 NAV = 970_000
 DAY_LIMIT = 0.03

@@ -10,7 +10,7 @@ import numpy as np
 
 from tools.allocation_lines import AllocationProblem, StrategyLine
 from tools.history import DAYS_PER_YEAR, FloatArray
-from tools.tail_program import TailProgram
+from tools.solvers.tail_program import TailProgram
 
 CHURN_COST: Final = 0.00005
 """Half a basis point per unit moved, so that equal choices stay where they are."""

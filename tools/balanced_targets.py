@@ -9,11 +9,11 @@ import numpy as np
 
 from domain.errors import StaleOrDisputed
 from domain.market import Strategy
-from tools.conditioning import covariance_of
 from tools.history import DAYS_PER_YEAR, FloatArray
 from tools.market import Market, number
 from tools.rate_impact import EarningCurve, tent
-from tools.risk_parity import hierarchical_risk_parity, risk_parity, with_least_deviation
+from tools.solvers.conditioning import covariance_of
+from tools.solvers.risk_parity import hierarchical_risk_parity, risk_parity, with_least_deviation
 
 MIN_DEVIATION: Final = 0.005 / DAYS_PER_YEAR**0.5
 """Half a percent a year: below it weights would follow noise."""

@@ -15,9 +15,9 @@ from domain.plan import Certificate
 from tools.allocation_lines import AllocationProblem
 from tools.allocation_program import build_program
 from tools.history import FloatArray
-from tools.kept_dual import KeptDual
-from tools.tail_primal import solve_primal
-from tools.tail_program import TailProgram, cvar_of, gains_of
+from tools.solvers.kept_dual import KeptDual
+from tools.solvers.tail_primal import solve_primal
+from tools.solvers.tail_program import TailProgram, cvar_of, gains_of
 from tools.trade_pruning import without_small_trades
 
 PRICE_TOLERANCE: Final = 1e-9

@@ -15,9 +15,9 @@ from domain.risk import RiskReport, StressLoss
 from tools.allocation import plan_moves
 from tools.history import FloatArray, daily_returns
 from tools.implied import portfolio_after
-from tools.risk_metrics import max_drawdown, volatility
+from tools.risk.risk_metrics import max_drawdown, volatility
+from tools.risk.tail_choice import chosen_tail
 from tools.stress import stress_losses
-from tools.tail_choice import chosen_tail
 
 LEVELS: Final = (0.95, 0.99)
 NEGLIGIBLE_SHARE: Final = 0.0001
@@ -35,7 +35,7 @@ def assess_portfolio(
 ) -> RiskReport:
     """Tails at 95 and 99 % over policy.risk.horizon_days, volatility, drawdown, stress, concentration of today's book.
 
-    Tails come from the estimator that tools/tail_choice.py names for what the book holds and how long it was seen.
+    Tails come from the estimator that tools/risk/tail_choice.py names for what the book holds and how long it was seen.
     Never raises for missing data: an unpriced holding leaves every field empty, a short history the estimates.
     """
     try:

@@ -11,8 +11,8 @@ from typing import Final
 
 from tools.allocation_lines import AllocationProblem
 from tools.history import FloatArray
-from tools.kept_dual import KeptDual, TailAnswer
-from tools.tail_program import TailProgram, pinned
+from tools.solvers.kept_dual import KeptDual, TailAnswer
+from tools.solvers.tail_program import TailProgram, pinned
 
 UNMOVED: Final = 1e-9
 

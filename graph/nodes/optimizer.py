@@ -22,7 +22,7 @@ from graph.recorder import RULE, Recorder
 from graph.state import State
 from prompts.load import load
 from tools.candidates import deterministic_choice, propose_candidates
-from tools.forecast import forecast_aprs
+from tools.forecasting.forecast import forecast_aprs
 
 HOLD = "hold"
 

@@ -24,7 +24,7 @@ from graph.state import State
 from prompts.load import load
 from tools.mitigation import default_mitigation, mitigation_candidates
 from tools.risk_report import assess_portfolio, assess_weights
-from tools.stress_replay import replay_candidate
+from tools.shocks.stress_replay import replay_candidate
 
 CURRENT = "current"
 HOLD = "hold"

@@ -25,10 +25,10 @@ from tests.chain.market import Market
 from tests.chain.test_guards import Desk, bytes_and_money
 from tests.chain.test_reader import connect
 from tools.allocation import with_minimum_outs
-from tools.pair_pool import pair_pool_output
-from tools.routing import pool_output, split_swap
-from tools.tick_pool import tick_pool_output
-from tools.uniswap_v3_math import sqrt_ratio_at_tick
+from tools.routing.pair_pool import pair_pool_output
+from tools.routing.routing import pool_output, split_swap
+from tools.routing.tick_pool import tick_pool_output
+from tools.routing.uniswap_v3_math import sqrt_ratio_at_tick
 
 pytestmark = pytest.mark.chain
 
