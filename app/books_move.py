@@ -17,6 +17,7 @@ from memory.database import Database, open_database
 
 if TYPE_CHECKING:
     from app.settings import Settings
+    from domain.market import Catalog
     from domain.policy import Policy
 
 
@@ -43,15 +44,18 @@ def _begin(database: Database, stores: Stores, settings: Settings, *, old: str |
     stores.trading_state.write(TradingState.HALTED, by=by, reason=f"other books: {reason}", at=clock.now())
     body = canonical_json({"by": by, "from": old, "reason": reason, "to": database.identity()})
     stores.journal.append(kind="books_moved", subject=by, body=body, at=clock.now())
-    policy = _policy_left_behind(settings, old)
+    policy, catalog = _left_behind(settings, old)
     if policy is not None and stores.policies.standing().in_force is None:
         stores.policies.follow(policy, by=by, at=clock.now())
+    if catalog is not None and stores.catalogs.standing().in_force is None:
+        stores.catalogs.follow(catalog, by=by, at=clock.now())
 
 
-def _policy_left_behind(settings: Settings, old: str | None) -> Policy | None:
-    """Where the old books can be read, what was in force stays: the file is no way around the delay."""
+def _left_behind(settings: Settings, old: str | None) -> tuple[Policy | None, Catalog | None]:
+    """Where the old books can be read, what was in force stays: the files are no way around the delay."""
     file = settings.home / DATABASE_FILE
     with suppress(AutofiError), closing(open_database(f"sqlite:///{file}", create=False)) as database:
         if database.identity() == old or old is None:
-            return make_stores(database).policies.standing().in_force
-    return None
+            stores = make_stores(database)
+            return stores.policies.standing().in_force, stores.catalogs.standing().in_force
+    return None, None

@@ -20,6 +20,8 @@ from domain.run import RunStatus
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from domain.change_history import D, Standing
+
 OLDEST_PYTHON: Final = (3, 11)
 OLDEST_NODE: Final = 18
 MIN_FREE_BYTES: Final = 1_000_000_000
@@ -176,7 +178,8 @@ def _examine_stores(settings: Settings) -> tuple[Finding, ...]:
             look_at("journal", lambda: _see_journal(stores), fix="restore the last backup; autofi audit verify"),
             look_at("budgets", lambda: _see_budgets(stores), fix="restore the last backup; until then only exits pass"),
             look_at("trading state", lambda: _see_trading(stores), fix="find out why, then autofi resume --reason WHY"),
-            look_at("policy in force", lambda: _see_policy_in_force(stores), fix=ADOPT),
+            look_at("policy in force", lambda: _see_in_force(stores.policies.standing(), "a looser"), fix=ADOPT),
+            look_at("catalog in force", lambda: _see_in_force(stores.catalogs.standing(), "another"), fix=ADOPT),
             look_at("open runs", lambda: _see_open_runs(stores), fix="autofi run --resume RUN"),
             look_at("open batches", lambda: _see_open_batches(stores), fix="autofi run --resume RUN settles them"),
         )
@@ -207,11 +210,10 @@ def _see_trading(stores: Stores) -> str:
     return f"{history[-1].state} since {history[-1].at:%Y-%m-%d %H:%M} by {history[-1].by}: {history[-1].reason}"
 
 
-def _see_policy_in_force(stores: Stores) -> str:
-    standing = stores.policies.standing()
+def _see_in_force(standing: Standing[D], other: str) -> str:
     if standing.in_force is None or standing.since is None:
         return "none yet; the first start adopts the file"
-    waits = f"; a looser one waits for {standing.proposal.waits_for()}" if standing.proposal else ""
+    waits = f"; {other} one waits for {standing.proposal.waits_for()}" if standing.proposal else ""
     return f"digest {standing.in_force.digest()[:16]} since {standing.since:%Y-%m-%d %H:%M} UTC{waits}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -10,6 +11,7 @@ from app.chain_books import ACCEPT, ChainBooks, read_use
 from app.clock import ChainClock, SystemClock
 from app.findings import Finding, look_at
 from app.paper import PaperChain
+from app.policy_in_force import known_catalog
 from app.safe_account import adopt_safe
 from app.settings import Settings, load_catalog, load_policy
 from app.stores import open_stores
@@ -18,7 +20,7 @@ from collectors.answers import Question, ask
 from collectors.prices import ORACLE
 from collectors.reader import ChainMarketReader
 from domain.abi import DECIMALS
-from domain.errors import ConfigurationInvalid, StoreUnavailable
+from domain.errors import AutofiError, ConfigurationInvalid, StoreUnavailable
 from domain.market import Catalog, MarketSnapshot, Token
 from domain.policy import Policy
 from domain.ports import Clock
@@ -58,7 +60,7 @@ def examine_chain(settings: Settings) -> tuple[Finding, ...]:
 
 
 def _admit(settings: Settings) -> _Patient:
-    catalog = load_catalog(settings.strategies_path)
+    catalog = _catalog(settings)
     is_paper = settings.mode == "paper"
     rpc_url = PaperChain.of(settings.home).start() if is_paper else settings.rpc_url
     if rpc_url is None:
@@ -66,6 +68,13 @@ def _admit(settings: Settings) -> _Patient:
     client = ChainClient(rpc_url, chain_id=catalog.chain_id, multicall=catalog.contracts.multicall)
     clock: Clock = ChainClock(client) if is_paper else SystemClock()
     return _Patient(settings, catalog, client, clock)
+
+
+def _catalog(settings: Settings) -> Catalog:
+    """The file's where the database, which has its own findings, does not open."""
+    with suppress(AutofiError), open_stores(settings=settings) as stores:
+        return known_catalog(stores, settings)
+    return load_catalog(settings.strategies_path)
 
 
 def _see_contracts(patient: _Patient) -> str:
@@ -92,7 +101,7 @@ def _see_tokens(patient: _Patient) -> str:
     for question, (name, decimals) in expected.items():
         observed = answers.integer(question)
         if observed != decimals:
-            raise ConfigurationInvalid(f"{name} has {observed} decimals on chain, strategies.toml says {decimals}")
+            raise ConfigurationInvalid(f"{name} has {observed} decimals on chain, the catalog says {decimals}")
     return f"decimals of {len(expected)} agree with the chain"
 
 
@@ -148,5 +157,5 @@ def _see_signer(patient: _Patient) -> str:
         return "none: mode shadow never signs"
     signer, operator = make_signer(patient.settings, patient.catalog), patient.catalog.operator
     if signer.address != operator:
-        raise ConfigurationInvalid(f"the key is that of {signer.address}, strategies.toml names operator {operator}")
+        raise ConfigurationInvalid(f"the key is that of {signer.address}, the catalog names operator {operator}")
     return f"key of {operator}"

@@ -12,7 +12,7 @@ from app.chain_books import read_use, unused
 from app.clock import SystemClock
 from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
 from app.paper_node import FRESH_START
-from app.policy_in_force import PolicyInForce
+from app.policy_in_force import CatalogInForce, PolicyInForce
 from app.settings import (
     CONFIG_DIRECTORY,
     DATABASE_FILE,
@@ -151,9 +151,21 @@ def _fill_database(settings: Settings, *, paper: PaperChain | None, use: ChainUs
         if stores.trading_state.start(state, by="init", reason=reason, at=SystemClock().now()):
             stores.chain_bases.record(use, by="init", reason=reason, at=SystemClock().now())
         PolicyInForce(stores, settings).follow_file()
+        _follow_catalog(CatalogInForce(stores, settings), report)
         note_identity(settings.home, database.identity())
     finally:
         database.close()
+
+
+def _follow_catalog(catalog: CatalogInForce, report: Report) -> None:
+    """Books that were in use before keep their catalog, with its account, until two people want another."""
+    catalog.follow_file()
+    waiting = catalog.pending()
+    if waiting is not None:
+        report(
+            f"these books trade account {catalog.current().account}; what {STRATEGIES_FILE} changes waits for "
+            f"{waiting.waits_for()}: autofi policy pending"
+        )
 
 
 def _first_state(settings: Settings, use: ChainUse) -> tuple[TradingState, str]:

@@ -1,4 +1,4 @@
-"""Policies and their changes as tables and sentences: what differs, when it takes effect, what waits, what happened."""
+"""Policy, catalog and their changes as tables and sentences: what differs, when it takes effect, what happened."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 from rich.markup import escape
 
 from app.console import print_table, say
-from domain.policy_change import Change, Direction, compare, limit_text, limits_of
-from domain.policy_history import PolicyEvent, PolicyEventKind, PolicyStanding, Proposal
+from domain.change_history import ChangeEvent, D, Document, Proposal, Standing, Step
+from domain.policy_change import Change, limit_text, limits_of
 from domain.units import Digest, Value
 
 if TYPE_CHECKING:
     from app.policy_replay import Replay, ReplayedRun
+    from domain.market import Catalog
     from domain.policy import Policy
 
 AT_ONCE: Final = "at once"
@@ -27,28 +28,31 @@ class PlannedChange(Change):
     takes_effect: str
 
 
-class PolicyDifference(Value):
+class Difference(Value):
     in_force: Digest | None
     file: Digest
     changes: tuple[PlannedChange, ...]
 
 
-def difference(standing: PolicyStanding, wish: Policy, *, at: datetime) -> PolicyDifference:
+def difference(document: Document[D], standing: Standing[D], wish: D, *, at: datetime) -> Difference:
     """What the file asks for, key by key, and when that takes effect."""
-    if standing.in_force is None:
-        return PolicyDifference(in_force=None, file=wish.digest(), changes=())
-    later = _when_looser(standing, standing.in_force, wish, at=at)
-    return PolicyDifference(
-        in_force=standing.in_force.digest(),
+    in_force = standing.in_force
+    if in_force is None:
+        return Difference(in_force=None, file=wish.digest(), changes=())
+    later = _when_looser(document, standing, in_force, wish, at=at)
+    tightened = document.meet(in_force, wish)
+    waiting = {change.key for change in document.compare(tightened, wish)}
+    return Difference(
+        in_force=in_force.digest(),
         file=wish.digest(),
         changes=tuple(
-            PlannedChange(**dict(change), takes_effect=later if change.direction is Direction.LOOSER else AT_ONCE)
-            for change in compare(standing.in_force, wish)
+            PlannedChange(**dict(change), takes_effect=later if change.key in waiting else AT_ONCE)
+            for change in document.compare(in_force, wish)
         ),
     )
 
 
-def _when_looser(standing: PolicyStanding, in_force: Policy, wish: Policy, *, at: datetime) -> str:
+def _when_looser(document: Document[D], standing: Standing[D], in_force: D, wish: D, *, at: datetime) -> str:
     if standing.refused == wish.digest():
         return REFUSED
     proposal = standing.proposal
@@ -56,15 +60,25 @@ def _when_looser(standing: PolicyStanding, in_force: Policy, wish: Policy, *, at
         if proposal.approved_by is None:
             return f"when approved, from {_minute(proposal.not_before)}"
         return f"from {_minute(proposal.not_before)}, approved by {proposal.approved_by}"
-    delay = timedelta(seconds=in_force.changes.loosening_delay_seconds)
+    delay = timedelta(seconds=document.rules(in_force).loosening_delay_seconds)
     return f"when approved, from {_minute(at + delay)} if proposed now (autofi policy apply)"
 
 
-def print_difference(found: PolicyDifference, file: str) -> None:
+def print_difference(found: Difference, name: str, file: str) -> None:
     rows = [(each.key, each.before, each.after, each.direction, each.takes_effect) for each in found.changes]
-    say(f"in force {_short(found.in_force)}, file {_short(found.file)} {escape(file)}")
+    say(f"{name} in force {_short(found.in_force)}, file {_short(found.file)} {escape(file)}")
     empty = "none" if found.in_force else "nothing is in force yet; the first start adopts the file"
-    print_table("differences", ("limit", "in force", "file", "direction", "takes effect"), rows, empty=empty)
+    print_table(
+        f"differences of the {name}", ("key", "in force", "file", "direction", "takes effect"), rows, empty=empty
+    )
+
+
+def print_catalog(catalog: Catalog, *, since: datetime | None) -> None:
+    """In one line: the file itself is the table."""
+    say(
+        f"catalog: {len(catalog.strategies)} strategies, {len(catalog.tokens)} tokens, {len(catalog.venues)} venues, "
+        f"digest {catalog.digest()}{f', in force since {_minute(since)}' if since else ''}"
+    )
 
 
 def print_policy(policy: Policy, *, since: datetime | None) -> None:
@@ -73,12 +87,16 @@ def print_policy(policy: Policy, *, since: datetime | None) -> None:
     say(f"digest {policy.digest()}{f', in force since {_minute(since)}' if since else ''}")
 
 
-def print_proposal(proposal: Proposal | None) -> None:
-    if proposal is None:
+def print_proposals(proposals: list[Proposal]) -> None:
+    if not proposals:
         say("nothing waits")
-        return
+    for proposal in proposals:
+        _print_proposal(proposal)
+
+
+def _print_proposal(proposal: Proposal) -> None:
     say(
-        f"policy {proposal.digest[:SHOWN_DIGEST]}, proposed by {escape(proposal.proposed_by)} at "
+        f"{proposal.document} {proposal.digest[:SHOWN_DIGEST]}, proposed by {escape(proposal.proposed_by)} at "
         f"{_minute(proposal.proposed_at)}, waits for {proposal.waits_for()}"
     )
     print_changes(proposal.changes)
@@ -89,29 +107,37 @@ def print_proposal(proposal: Proposal | None) -> None:
 
 def print_changes(changes: tuple[Change, ...]) -> None:
     rows = [(each.key, each.before, each.after, each.direction) for each in changes]
-    print_table("changes", ("limit", "in force", "new", "direction"), rows, empty="none")
+    print_table("changes", ("key", "in force", "new", "direction"), rows, empty="none")
 
 
-def print_event(event: PolicyEvent) -> None:
+def print_event(event: ChangeEvent) -> None:
     """What just happened, and what it waits for."""
-    say(f"{_words(event.kind)} by {escape(event.by)}: policy {event.digest[:SHOWN_DIGEST]}")
+    say(f"{event.step} by {escape(event.by)}: {event.document} {event.digest[:SHOWN_DIGEST]}")
     if event.changes:
         print_changes(event.changes)
-    if event.kind is PolicyEventKind.PROPOSED and event.not_before is not None:
+    if event.step is Step.PROPOSED and event.not_before is not None:
         command = f"autofi policy approve {event.digest[:SHOWN_DIGEST]} --as NAME"
         say(f"when approved, from {_minute(event.not_before)}: {command}")
 
 
-def print_history(events: list[PolicyEvent]) -> None:
+def print_history(events: list[ChangeEvent]) -> None:
     rows = [
-        (_minute(each.at), _words(each.kind), each.by, _short(each.digest), _short(each.in_force), _summary(each))
+        (
+            _minute(each.at),
+            each.document,
+            each.step,
+            each.by,
+            _short(each.digest),
+            _short(each.in_force),
+            _summary(each),
+        )
         for each in events
     ]
-    columns = ("time", "event", "by", "policy", "in force before", "")
-    print_table("policy history", columns, rows, empty="none yet; the first start adopts the file")
+    columns = ("time", "of", "event", "by", "digest", "in force before", "")
+    print_table("history of policy and catalog", columns, rows, empty="none yet; the first start adopts the files")
 
 
-def _summary(event: PolicyEvent) -> str:
+def _summary(event: ChangeEvent) -> str:
     if event.reason:
         return event.reason
     return ", ".join(f"{change.key} {change.before} → {change.after}" for change in event.changes)
@@ -136,10 +162,6 @@ def _replay_row(run: ReplayedRun) -> tuple[str, ...]:
         run.run_id, _minute(run.finished_at), f"{run.status} {kind}", f"{run.before} → {now}",
         ", ".join(run.new_codes), run.note,
     )  # fmt: skip
-
-
-def _words(kind: PolicyEventKind) -> str:
-    return kind.removeprefix("policy_")
 
 
 def _short(digest: str | None) -> str:

@@ -159,6 +159,8 @@ def print_status(standing: Standing) -> None:
     if standing.trading_state_problem:
         say(f"[red]{escape(standing.trading_state_problem)}[/red]")
     _print_restrictions(standing)
+    for change in standing.pending_changes:
+        say(f"[yellow]{escape(change)}[/yellow]")
     say(f"account {standing.account}")
     print_holdings(standing, "holdings")
     for approval in standing.approvals:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from domain.breakers import Incident
 from domain.errors import AutofiError
@@ -17,8 +17,13 @@ from memory.runs import RunSummary
 from memory.trading_state import TradingStateChange
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from app.stores import Stores
     from app.wiring import Application
+
+
+SHOWN_DIGEST: Final = 16
 
 
 class Standing(Value):
@@ -39,6 +44,8 @@ class Standing(Value):
     open_intents: tuple[Intent, ...]
     budget: BudgetState
     last_status: RunStatus | None
+    pending_changes: tuple[str, ...] = ()
+    """Of policy and catalog, a sentence each: what waits, and whether this process should be started again."""
 
 
 def read_status(application: Application) -> Standing:
@@ -66,7 +73,19 @@ def read_status(application: Application) -> Standing:
         open_intents=tuple(stores.execution.open_intents()),
         budget=dependencies.budgets.state(at=dependencies.clock.now()),
         last_status=recent[0].status if recent else None,
+        pending_changes=tuple(_pending_changes(application)),
     )
+
+
+def _pending_changes(application: Application) -> Iterator[str]:
+    for source in (application.policy, application.catalog):
+        if proposal := source.pending():
+            yield (
+                f"{proposal.document} {proposal.digest[:SHOWN_DIGEST]} waits for {proposal.waits_for()}; "
+                "`autofi policy pending` shows it"
+            )
+    if application.catalog.restart is not None:
+        yield application.catalog.restart
 
 
 def _newest_change(stores: Stores) -> TradingStateChange | None:

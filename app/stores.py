@@ -19,7 +19,7 @@ from memory.execution_journal import SqlExecutionJournal
 from memory.incidents import SqlIncidentStore
 from memory.journal import SqlJournal
 from memory.observations import SqlObservationStore
-from memory.policies import SqlPolicyStore
+from memory.policies import SqlCatalogStore, SqlPolicyStore
 from memory.runs import SqlRunStore
 from memory.trading_state import SqlTradingStateStore
 
@@ -30,6 +30,7 @@ class Stores:
     approvals: SqlApprovalStore
     artifacts: SqlArtifactStore
     budgets: SqlBudgetLedger
+    catalogs: SqlCatalogStore
     chain_bases: SqlChainBases
     execution: SqlExecutionJournal
     incidents: SqlIncidentStore
@@ -57,6 +58,7 @@ def make_stores(database: Database) -> Stores:
         approvals=SqlApprovalStore(database, requires_four_eyes=partial(_asks_two_people, policies)),
         artifacts=SqlArtifactStore(database),
         budgets=SqlBudgetLedger(database),
+        catalogs=SqlCatalogStore(database),
         chain_bases=SqlChainBases(database),
         execution=SqlExecutionJournal(database),
         incidents=SqlIncidentStore(database),

@@ -20,9 +20,9 @@ from app.chain_books import ChainBooks, read_use
 from app.clock import ChainClock, SystemClock
 from app.console import print_warning
 from app.exclusive import Turn
-from app.paper import OPERATOR_KEY, PaperChain, require_local_chain
-from app.policy_in_force import PolicyInForce
-from app.settings import Settings, load_catalog, load_risk_facts, load_settings
+from app.paper import OPERATOR_KEY, PaperChain
+from app.policy_in_force import CatalogInForce, PolicyInForce
+from app.settings import Settings, load_risk_facts, load_settings
 from app.shadow import RefusingSigner
 from app.stores import Stores, make_stores
 from app.verification import halt_on_broken_journal
@@ -67,6 +67,7 @@ class Application:
     settings: Settings
     stores: Stores
     policy: PolicyInForce
+    catalog: CatalogInForce
     dependencies: Dependencies
     conductor: Conductor
     paper: PaperChain | None
@@ -86,24 +87,24 @@ def open_application(
     saver = open_checkpointer(settings.home / CHECKPOINT_FILE)
     try:
         stores = make_stores(database)
-        policy = PolicyInForce(stores, settings)
-        policy.start()
-        if policy.problem is not None:
-            warn(f"{policy.problem}; the policy in force stays")
+        policy, catalog = _start_documents(stores, settings, warn=warn)
         paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
-        dependencies = make_dependencies(settings, stores, policy, paper=paper, report=report, on_step=on_step)
+        dependencies = make_dependencies(
+            settings, stores, policy, catalog.bind(), paper=paper, report=report, on_step=on_step
+        )
         if paper is not None:
             paper.keep_alive()
         halt_on_broken_journal(stores, dependencies.clock)
         dependencies.sender.reconcile()
         chain_books = _chain_books(settings, stores, dependencies, paper=paper)
         chain_books.halt_if_behind()
-        take_turn = partial(_take_checked_turn, Turn(settings.home / TURN_FILE), policy, chain_books)
+        take_turn = partial(_take_checked_turn, Turn(settings.home / TURN_FILE), policy, catalog, chain_books)
         conductor = Conductor(build_graph(dependencies, saver), dependencies, take_turn=take_turn)
         yield Application(
             settings=settings,
             stores=stores,
             policy=policy,
+            catalog=catalog,
             dependencies=dependencies,
             conductor=conductor,
             paper=paper,
@@ -114,16 +115,33 @@ def open_application(
         database.close()
 
 
+def _start_documents(
+    stores: Stores, settings: Settings, *, warn: Report = lambda _: None
+) -> tuple[PolicyInForce, CatalogInForce]:
+    """The policy first: its delay is the catalog's, too."""
+    policy, catalog = PolicyInForce(stores, settings), CatalogInForce(stores, settings)
+    policy.start()
+    if policy.problem is not None:
+        warn(f"{policy.problem}; the policy in force stays")
+    catalog.start()
+    if catalog.problem is not None:
+        warn(f"{catalog.problem}; the catalog in force stays")
+    return policy, catalog
+
+
 @contextmanager
-def _take_checked_turn(turn: Turn, policy: PolicyInForce, chain_books: ChainBooks) -> Iterator[None]:
+def _take_checked_turn(
+    turn: Turn, policy: PolicyInForce, catalog: CatalogInForce, chain_books: ChainBooks
+) -> Iterator[None]:
     with turn():
-        _check_books(policy, chain_books)
+        _check_books(policy, catalog, chain_books)
         yield
 
 
-def _check_books(policy: PolicyInForce, chain_books: ChainBooks) -> None:
-    """A server lives long: every walk looks at the policy, the journal and the chain's own count again."""
+def _check_books(policy: PolicyInForce, catalog: CatalogInForce, chain_books: ChainBooks) -> None:
+    """A server lives long: every walk looks at policy, catalog, journal and the chain's own count again."""
     policy.before_walk()
+    catalog.before_walk()
     halt_on_broken_journal(chain_books.stores, chain_books.clock)
     chain_books.halt_if_behind()
 
@@ -140,14 +158,12 @@ def make_dependencies(
     settings: Settings,
     stores: Stores,
     policy: PolicyInForce,
+    catalog: Catalog,
     *,
     paper: PaperChain | None,
     report: Report = lambda _: None,
     on_step: Step = lambda _: None,
 ) -> Dependencies:
-    catalog = load_catalog(settings.strategies_path)
-    if paper is not None:
-        require_local_chain(catalog, settings.strategies_path)
     client = _make_client(settings, catalog, paper=paper, report=report)
     clock: Clock = ChainClock(client) if paper is not None else SystemClock()
     simulator, signer = BatchSimulator(client, catalog, AccountReads(catalog)), make_signer(settings, catalog)
@@ -248,19 +264,19 @@ async def make_graph() -> CompiledStateGraph[State, None, Entry, State]:
 
 def _hosted_graph() -> CompiledStateGraph[State, None, Entry, State]:
     with _HOSTING:
-        graph, policy, chain_books = _open_hosted_graph()
-        _check_books(policy, chain_books)
+        graph, check_books = _open_hosted_graph()
+        check_books()
         return graph
 
 
 @cache
-def _open_hosted_graph() -> tuple[CompiledStateGraph[State, None, Entry, State], PolicyInForce, ChainBooks]:
+def _open_hosted_graph() -> tuple[CompiledStateGraph[State, None, Entry, State], Callable[[], None]]:
     """The stores stay open for the life of the host's process."""
     settings = load_settings()
     stores = make_stores(open_books(settings))
-    policy = PolicyInForce(stores, settings)
-    policy.start()
+    policy, catalog = _start_documents(stores, settings)
     paper = PaperChain.of(settings.home) if settings.mode == "paper" else None
-    dependencies = make_dependencies(settings, stores, policy, paper=paper)
+    dependencies = make_dependencies(settings, stores, policy, catalog.bind(), paper=paper)
     dependencies.sender.reconcile()
-    return build_graph(dependencies), policy, _chain_books(settings, stores, dependencies, paper=paper)
+    chain_books = _chain_books(settings, stores, dependencies, paper=paper)
+    return build_graph(dependencies), partial(_check_books, policy, catalog, chain_books)

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
+from domain.change_history import ChangeEvent, Standing, Step, approve, fold, follow, refuse
+from domain.documents import POLICY
 from domain.policy import Policy
 from domain.policy_change import LimitValue, limits_of
-from domain.policy_history import PolicyEvent, PolicyEventKind, PolicyStanding, approve, fold, follow, refuse
 from tests.builders import NOW
 from tests.builders_evidence import make_limits
 
@@ -61,25 +62,25 @@ class PolicyBook:
     """Events as they would be stored, and the clock."""
 
     def __init__(self, first: Policy = BASE) -> None:
-        self.events: list[PolicyEvent] = []
+        self.events: list[ChangeEvent] = []
         self.now = NOW
         self.follow(first)
 
     @property
-    def standing(self) -> PolicyStanding:
-        return fold(self.events)
+    def standing(self) -> Standing[Policy]:
+        return fold(POLICY, self.events)
 
     @property
     def in_force(self) -> Policy | None:
         return self.standing.in_force
 
-    def follow(self, wish: Policy, by: str = "bob") -> list[PolicyEventKind]:
-        new = follow(self.standing, wish, by=by, at=self.now)
+    def follow(self, wish: Policy, by: str = "bob") -> list[Step]:
+        new = follow(POLICY, self.standing, wish, by=by, at=self.now)
         self.events.extend(new)
-        return [event.kind for event in new]
+        return [event.step for event in new]
 
     def approve(self, digest: str, by: str = "alice") -> None:
-        self.events.append(approve(self.standing, digest, by=by, at=self.now))
+        self.events.append(approve(POLICY, self.standing, digest, by=by, at=self.now))
 
     def refuse(self, digest: str, by: str = "alice") -> None:
-        self.events.append(refuse(self.standing, digest, by=by, at=self.now, reason="too much"))
+        self.events.append(refuse(POLICY, self.standing, digest, by=by, at=self.now, reason="too much"))

@@ -17,7 +17,7 @@ from app.api.gate import MAX_BODY_BYTES
 from app.api.server import create_app, serve
 from app.api.work import MAX_WAITING_RUNS, BoundedPool, run_id_of
 from app.chain_books import ChainBooks, unused
-from app.policy_in_force import PolicyInForce
+from app.policy_in_force import CatalogInForce, PolicyInForce
 from app.settings import Settings
 from app.stores import Stores
 from app.wiring import Application
@@ -28,7 +28,7 @@ from domain.verdict import TradingState
 from memory.chain_base import SqlChainBases
 from memory.execution_journal import SqlExecutionJournal
 from memory.observations import SqlObservationStore
-from memory.policies import SqlPolicyStore
+from memory.policies import SqlCatalogStore, SqlPolicyStore
 from tests.builders import NOW
 from tests.builders_evidence import make_limits
 from tests.fakes import Treasury
@@ -46,6 +46,7 @@ def make_application(treasury: Treasury, *, token: str | None = None) -> Applica
         approvals=dependencies.approvals,
         artifacts=dependencies.artifacts,
         budgets=dependencies.budgets,
+        catalogs=SqlCatalogStore(database),
         chain_bases=SqlChainBases(database),
         execution=SqlExecutionJournal(database),
         incidents=dependencies.incidents,
@@ -60,6 +61,7 @@ def make_application(treasury: Treasury, *, token: str | None = None) -> Applica
         settings=settings,
         stores=stores,
         policy=PolicyInForce(stores, settings),
+        catalog=CatalogInForce(stores, settings),
         dependencies=dependencies,
         conductor=treasury.conductor,
         paper=None,
@@ -272,6 +274,24 @@ def test_policy_shows_the_limits_in_force_with_their_digest(client: TestClient, 
 
     assert shown["digest"] == treasury.policy.digest()
     assert shown["policy"]["budgets"].keys() == treasury.policy.budgets.model_dump().keys()
+
+
+def test_the_catalog_that_waits_shows_beside_the_policy_and_in_the_status(
+    client: TestClient, treasury: Treasury
+) -> None:
+    catalog = treasury.dependencies.catalog
+    SqlPolicyStore(treasury.database).follow(treasury.policy, by="bob", at=NOW)
+    store, wish = SqlCatalogStore(treasury.database), catalog.model_copy(update={"venues": ()})
+    store.follow(catalog, by="bob", at=NOW)
+    store.follow(wish, by="bob", at=NOW)
+
+    shown, status = client.get("/v1/policy").json(), client.get("/v1/status").json()
+
+    assert shown["catalog"]["digest"] == catalog.digest()
+    assert shown["catalog"]["pending"]["digest"] == wish.digest()
+    assert (shown["pending"], shown["catalog"]["problem"], shown["catalog"]["restart"]) == (None, None, None)
+    (sentence,) = status["pending_changes"]
+    assert sentence.startswith(f"catalog {wish.digest()[:16]} waits for an approval and ")
 
 
 def test_halt_and_resume_write_who_and_why(client: TestClient, treasury: Treasury) -> None:

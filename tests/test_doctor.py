@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from app.doctor import examine
 from app.findings import Finding, gather, look_at
-from app.settings import DATABASE_FILE, Settings
+from app.settings import DATABASE_FILE, Settings, load_catalog, load_policy
 from app.stores import open_stores
 from domain.errors import ChainUnavailable
 from domain.run import RunRequest, Trigger, Workflow
@@ -41,6 +41,20 @@ def finding_of(settings: Settings, part: str) -> Finding:
 
 def unhealthy(settings: Settings) -> list[str]:
     return [finding.part for finding in examine(settings) if not finding.is_healthy]
+
+
+def test_what_waits_for_an_approval_shows_beside_the_catalog_in_force(settings: Settings) -> None:
+    catalog = load_catalog(settings.strategies_path)
+    with open_stores(settings=settings) as stores:
+        stores.policies.follow(load_policy(settings.policy_path), by="bob", at=NOW)
+        stores.catalogs.follow(catalog, by="bob", at=NOW)
+        stores.catalogs.follow(catalog.model_copy(update={"venues": ()}), by="bob", at=NOW)
+
+    found = finding_of(settings, "catalog in force")
+
+    assert found.is_healthy
+    assert found.observed.startswith(f"digest {catalog.digest()[:16]} since ")
+    assert "; another one waits for an approval and " in found.observed
 
 
 def test_a_home_that_was_never_set_up_names_the_command(tmp_path: Path) -> None:

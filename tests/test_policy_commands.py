@@ -20,6 +20,8 @@ from tests.builders import NOW, POLICY_PATH
 from tests.fakes import Treasury
 from tests.processes import Answer, autofi
 
+IN_FORCE = "policy: the file is in force\ncatalog: the file is in force\n"
+
 
 class Home:
     """A home with a database and a policy file; bob's machine."""
@@ -70,11 +72,12 @@ def refusal(answer: Answer) -> str:
 def test_the_first_start_adopts_the_file(tmp_path):
     home = Home(tmp_path)
 
-    before, (event,), after = home.type("diff"), home.data("apply"), home.type("apply")
+    before, (event, of_catalog), after = home.type("diff"), home.data("apply"), home.type("apply")
 
     assert "nothing is in force yet; the first start adopts the file" in before.stdout
     assert (event["kind"], event["by"], event["digest"]) == ("policy_adopted", "bob", home.digest())
-    assert after.stdout.strip() == "the file is in force"
+    assert (of_catalog["kind"], of_catalog["by"]) == ("catalog_adopted", "bob")
+    assert after.stdout == IN_FORCE
 
 
 def test_show_tells_what_is_in_force_and_not_what_the_file_says(home):
@@ -171,7 +174,7 @@ def test_a_rejected_policy_waits_no_longer_and_the_diff_says_so(home):
     assert home.type("pending").stdout.strip() == "nothing waits"
     assert "was refused" in home.data("diff")["changes"][0]["takes_effect"]
     assert home.data("apply") == []
-    assert home.type("apply").stdout.startswith("the file is not in force: what it loosens was refused")
+    assert home.type("apply").stdout.startswith("policy: the file is not in force: what it loosens was refused")
 
 
 def test_a_file_that_says_again_what_is_in_force_is_in_force_whatever_was_refused(home):
@@ -181,7 +184,7 @@ def test_a_file_that_says_again_what_is_in_force_is_in_force_whatever_was_refuse
 
     home.edit("budgets.max_week_value_usd", "3_000_000")
 
-    assert home.type("apply").stdout.strip() == "the file is in force"
+    assert home.type("apply").stdout == IN_FORCE
 
 
 def test_before_the_first_start_a_shown_file_is_not_said_to_be_in_force(tmp_path):
@@ -203,6 +206,7 @@ def test_the_history_tells_who_did_what_newest_first(quick_home):
         ("policy_adopted", "alice"),
         ("policy_approved", "alice"),
         ("policy_proposed", "bob"),
+        ("catalog_adopted", "bob"),
         ("policy_adopted", "bob"),
     ]
     assert "first start" in table
@@ -262,7 +266,7 @@ def test_the_file_that_another_version_wrote_is_adopted_on_request(home, tmp_pat
 def break_reading(folder):
     database = open_database(f"sqlite:///{folder / 'autofi.db'}")
     event = SqlPolicyStore(database).history()[0]
-    foreign = event.model_copy(update={"policy": {**event.policy, "moon_phase": "full"}})
+    foreign = event.model_copy(update={"text": {**event.text, "moon_phase": "full"}})
     with database.writing() as connection:
         body = foreign.model_dump_json().encode()
         books.append(connection, Book.TRADING, kind=event.kind, subject=event.digest, body=body, at=NOW)

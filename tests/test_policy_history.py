@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from domain.change_history import PROPOSAL_LIFETIME, Step
 from domain.errors import ApprovalRefused
+from domain.policy import Policy
 from domain.policy_change import Direction, meet
-from domain.policy_history import PROPOSAL_LIFETIME, PolicyEventKind
 from tests.builders import NOW
 from tests.policy_samples import BASE, PolicyBook, with_limits
 
@@ -17,7 +18,7 @@ SECOND = timedelta(seconds=1)
 TIGHT = with_limits(BASE, {"budgets.max_transaction_value_usd": "1000"})
 LOOSE = with_limits(BASE, {"budgets.max_week_value_usd": "9000000"})
 MIXED = with_limits(BASE, {"budgets.max_transaction_value_usd": "1000", "budgets.max_week_value_usd": "9000000"})
-K = PolicyEventKind
+K = Step
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def book():
 def test_the_first_start_adopts_the_file(book):
     (event,) = book.events
 
-    assert (event.kind, event.in_force, event.digest, event.by) == (K.ADOPTED, None, BASE.digest(), "bob")
+    assert (event.step, event.in_force, event.digest, event.by) == (K.ADOPTED, None, BASE.digest(), "bob")
     assert book.in_force == BASE
     assert book.follow(BASE) == []
 
@@ -56,7 +57,7 @@ def test_a_file_that_does_both_is_tighter_now_and_looser_later(book):
     assert book.follow(MIXED) == [K.TIGHTENED, K.PROPOSED]
 
     assert book.in_force == TIGHT
-    assert book.standing.proposal.policy == MIXED
+    assert Policy.model_validate(book.standing.proposal.text) == MIXED
 
 
 def test_an_approved_loosening_takes_effect_when_the_delay_is_over_and_not_a_second_before(book):
@@ -252,7 +253,7 @@ def test_every_event_names_the_policy_before_it(book):
     book.now += DELAY
     book.follow(MIXED)
 
-    kinds = [event.kind for event in book.events]
+    kinds = [event.step for event in book.events]
     assert kinds == [K.ADOPTED, K.TIGHTENED, K.PROPOSED, K.APPROVED, K.ADOPTED]
     tightened = meet(BASE, MIXED).digest()
     assert [event.in_force for event in book.events] == [None, BASE.digest(), tightened, tightened, tightened]

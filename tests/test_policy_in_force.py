@@ -236,7 +236,7 @@ def test_a_new_process_without_trustworthy_records_judges_exits_by_the_file(serv
 
 def test_what_this_version_cannot_read_halts_until_somebody_adopts_the_file(server):
     event = server.stores.policies.history()[0]
-    foreign = event.model_copy(update={"policy": {**event.policy, "moon_phase": "full"}})
+    foreign = event.model_copy(update={"text": {**event.text, "moon_phase": "full"}})
     append_to_trading_book(server, foreign)
 
     record = server.run("run-1")

@@ -10,8 +10,9 @@ from datetime import timedelta
 
 import pytest
 
+from domain.change_history import ChangeEvent, Step
+from domain.documents import POLICY
 from domain.errors import ApprovalRefused, ConfigurationInvalid, StoreUnavailable
-from domain.policy_history import PolicyEventKind
 from memory import books
 from memory.database import open_database
 from memory.hash_chain import Book
@@ -59,11 +60,11 @@ def test_a_policy_goes_its_whole_way_and_survives_a_restart(store, tmp_path):
     again = open_database(f"sqlite:///{tmp_path / FILE}")
 
     assert SqlPolicyStore(again).standing().in_force == LOOSE
-    assert [event.kind for event in SqlPolicyStore(again).history()] == [
-        PolicyEventKind.ADOPTED,
-        PolicyEventKind.PROPOSED,
-        PolicyEventKind.APPROVED,
-        PolicyEventKind.ADOPTED,
+    assert [event.step for event in SqlPolicyStore(again).history()] == [
+        Step.ADOPTED,
+        Step.PROPOSED,
+        Step.APPROVED,
+        Step.ADOPTED,
     ]
     again.close()
 
@@ -103,7 +104,7 @@ def test_two_processes_that_see_the_same_edit_write_it_once(database, store):
 
     first, second = store.follow(TIGHT, by="bob", at=NOW), other.follow(TIGHT, by="carol", at=NOW)
 
-    assert [event.kind for event in first] == [PolicyEventKind.TIGHTENED]
+    assert [event.step for event in first] == [Step.TIGHTENED]
     assert second == ()
 
 
@@ -114,8 +115,8 @@ class SlowReader(SqlPolicyStore):
         super().__init__(database)
         self.seen = seen
 
-    def standing(self):
-        return self.seen
+    def _ask(self, decide):
+        return decide(POLICY, self.seen)
 
 
 def test_who_was_slower_finds_what_was_done(database, store):
@@ -199,7 +200,7 @@ def of_another_version(database, store):
     """In force is a policy with a key that this version does not know."""
     store.follow(BASE, by="bob", at=NOW)
     event = store.history()[0]
-    foreign = event.model_copy(update={"policy": {**event.policy, "moon_phase": "full"}})
+    foreign = event.model_copy(update={"text": {**event.text, "moon_phase": "full"}})
     with database.writing() as connection:
         books.append(
             connection,
@@ -209,6 +210,18 @@ def of_another_version(database, store):
             body=foreign.model_dump_json().encode(),
             at=NOW,
         )
+
+
+def test_books_from_before_the_catalog_had_a_history_are_read(database, store):
+    """They say `policy` where `text` is said now."""
+    event = ChangeEvent(kind="policy_adopted", at=NOW, by="bob", digest=BASE.digest(), in_force=None)
+    old = {**event.model_dump(mode="json", exclude={"text"}), "policy": BASE.model_dump(mode="json")}
+    with database.writing() as connection:
+        books.append(
+            connection, Book.TRADING, kind=event.kind, subject=event.digest, body=json.dumps(old).encode(), at=NOW
+        )
+
+    assert store.standing().in_force == BASE
 
 
 def test_a_policy_of_another_version_is_unreadable_and_says_what_to_do(database, store):
@@ -227,5 +240,5 @@ def test_only_an_unreadable_policy_is_replaced_without_a_delay(database, store):
 
     event = store.restart(LOOSE, by="bob", at=NOW, reason="updated the program")
 
-    assert (event.kind, event.reason) == (PolicyEventKind.ADOPTED, "updated the program")
+    assert (event.step, event.reason) == (Step.ADOPTED, "updated the program")
     assert store.standing().in_force == LOOSE

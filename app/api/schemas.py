@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
+from domain.change_history import Proposal
 from domain.journal import JournalEntry
 from domain.policy import Policy
-from domain.policy_history import Proposal
 from domain.run import RunStatus, Workflow
 from domain.units import Digest, Slug, Value
 
@@ -57,7 +57,19 @@ class Question(Value):
     question: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS)]
 
 
+class CatalogInForce(Value):
+    digest: Digest
+    """Of what this server works with."""
+    pending: Proposal | None
+    """Another one that waits for an approval, or for its time."""
+    problem: str | None
+    """Why strategies.toml is not followed; what is in force stays."""
+    restart: str | None
+    """Why this server should be started again: another catalog came into force since."""
+
+
 class PolicyInForce(Value):
+    catalog: CatalogInForce
     digest: Digest
     policy: Policy
     pending: Proposal | None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastapi import APIRouter
 
-from app.api.schemas import CloseIncident, HaltTrading, OpenIncident, PolicyInForce, ResumeTrading
+from app.api.schemas import CatalogInForce, CloseIncident, HaltTrading, OpenIncident, PolicyInForce, ResumeTrading
 from app.api.serving import Served, Serving
 from app.clock import SystemClock
 from app.incidents import close_incident, open_incident
@@ -13,6 +15,9 @@ from domain.breakers import Incident
 from domain.units import Slug
 from domain.verdict import TradingState
 from memory.trading_state import TradingStateChange
+
+if TYPE_CHECKING:
+    from app.wiring import Application
 
 router = APIRouter(prefix="/v1", tags=["trading"])
 
@@ -24,10 +29,29 @@ def show_status(serving: Served) -> Standing:
 
 @router.get("/policy")
 def show_policy(serving: Served) -> PolicyInForce:
-    """The limits that runs of this server are judged by; a changed file is followed before its next run."""
+    """The limits and the catalog that runs of this server are judged by.
+
+    A changed policy file is followed before its next run, a changed catalog at its next start.
+    """
     application = serving.application
     policy, source = application.dependencies.policy, application.policy
-    return PolicyInForce(digest=policy.digest(), policy=policy, pending=source.pending(), problem=source.problem)
+    return PolicyInForce(
+        catalog=_catalog_of(application),
+        digest=policy.digest(),
+        policy=policy,
+        pending=source.pending(),
+        problem=source.problem,
+    )
+
+
+def _catalog_of(application: Application) -> CatalogInForce:
+    source = application.catalog
+    return CatalogInForce(
+        digest=application.dependencies.catalog.digest(),
+        pending=source.pending(),
+        problem=source.problem,
+        restart=source.restart,
+    )
 
 
 @router.post("/halt")

@@ -24,12 +24,13 @@ def open_(protocol: ProtocolArgument, *, reason: ReasonOption, user: AsUser = No
     from rich.markup import escape
 
     from app.incidents import open_incident
-    from app.settings import load_catalog, load_settings
+    from app.policy_in_force import known_catalog
+    from app.settings import load_settings
     from app.stores import open_stores
 
     settings, reason = load_settings(home=home, user=user), require_reason(reason)
-    catalog = load_catalog(settings.strategies_path)
     with open_stores(settings=settings) as stores:
+        catalog = known_catalog(stores, settings)
         incident = open_incident(stores.incidents, catalog, protocol, by=settings.user, reason=reason)
     say(f"incident of [bold]{protocol}[/bold] is open, opened by {incident.opened_by}: {escape(incident.reason)}")
 

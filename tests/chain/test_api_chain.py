@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -19,9 +20,12 @@ import pytest
 from app.doctor import examine
 from app.initialize import initialize
 from app.paper import PaperChain
-from app.settings import Settings
+from app.settings import Settings, load_catalog
+from app.stores import open_stores
 from chain.anvil import NodeRpc
 from chain.scenario import Scenario
+from domain.market import Catalog
+from tests.builders import NOW
 from tests.repository import ROOT
 
 pytestmark = pytest.mark.chain
@@ -129,12 +133,23 @@ def test_doctor_names_the_feed_that_stalled(settings: Settings) -> None:
     assert "limit" in feeds.observed
 
 
-def test_doctor_names_the_token_whose_decimals_are_wrong(settings: Settings, tmp_path: Path) -> None:
-    strategies = tmp_path / "strategies.toml"
-    strategies.write_text((settings.home / "strategies.toml").read_text().replace("decimals = 8", "decimals = 9", 1))
+def adopt(settings: Settings, catalog: Catalog) -> None:
+    """As two people do it, a day apart."""
+    with open_stores(settings=settings) as stores:
+        stores.catalogs.follow(catalog, by="bob", at=NOW)
+        stores.catalogs.approve(catalog.digest(), by="alice", at=NOW)
+        stores.catalogs.follow(catalog, by="bob", at=NOW + timedelta(days=1))
 
-    findings = {finding.part: finding for finding in examine(settings.model_copy(update={"strategies": strategies}))}
 
-    assert findings["tokens"].observed == "wbtc has 8 decimals on chain, strategies.toml says 9"
+def test_doctor_names_the_token_whose_decimals_are_wrong(settings: Settings) -> None:
+    right = load_catalog(settings.strategies_path)
+    decimals = {token.id: token.decimals + (token.id == "wbtc") for token in right.tokens}
+    wrong = tuple(token.model_copy(update={"decimals": decimals[token.id]}) for token in right.tokens)
+
+    adopt(settings, right.model_copy(update={"tokens": wrong}))
+    findings = {finding.part: finding for finding in examine(settings)}
+    adopt(settings, right)
+
+    assert findings["tokens"].observed == "wbtc has 8 decimals on chain, the catalog says 9"
     assert not findings["tokens"].is_healthy
     assert findings["contracts"].is_healthy

@@ -337,7 +337,6 @@ def replace(name: str, old: str, new: str) -> Callable[[Path], None]:
         (write("autofi.db", "not a database, but longer than a header would be" * 9), ["autofi.db", "from a backup"]),
         (cut("autofi.db", 50_000), ["autofi.db", "from a backup"]),
         (write("checkpoints.db", "nonsense" * 99), ["checkpoints.db", "delete it to start afresh"]),
-        (replace("strategies.toml", "chain_id = 31337", "chain_id = 1"), ["chain_id is 1", "31337", "correct it"]),
     ],
 )
 def test_what_is_damaged_is_named_with_the_fix_and_nothing_runs(home, damage, words):
@@ -347,6 +346,15 @@ def test_what_is_damaged_is_named_with_the_fix_and_nothing_runs(home, damage, wo
 
     assert [word for word in words if word not in message] == []
     assert not is_chain_running(home)
+
+
+def test_a_catalog_of_another_chain_is_not_followed(home):
+    replace("strategies.toml", "chain_id = 31337", "chain_id = 1")(home)
+
+    answer = of(home)("status")
+
+    assert answer.exit_code == 0, answer
+    assert all(words in answer.stderr for words in ("chain_id is 1", "31337", "correct it", "in force stays"))
 
 
 @pytest.mark.parametrize("command", [["run", "--workflow", "mitigate"], ["status"]], ids=" ".join)

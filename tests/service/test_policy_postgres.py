@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.policy_history import PolicyEventKind
+from domain.change_history import Step
 from memory.database import open_database
 from memory.journal import SqlJournal
 from memory.policies import SqlPolicyStore
@@ -46,5 +46,5 @@ def test_however_many_see_an_edit_at_once_it_is_written_once(postgres, postgres_
     with ThreadPoolExecutor(WITNESSES) as pool:
         written = sum(pool.map(see, range(WITNESSES)))
 
-    kinds = [event.kind for event in SqlPolicyStore(postgres).history()]
-    assert (written, kinds) == (1, [PolicyEventKind.ADOPTED, PolicyEventKind.TIGHTENED])
+    kinds = [event.step for event in SqlPolicyStore(postgres).history()]
+    assert (written, kinds) == (1, [Step.ADOPTED, Step.TIGHTENED])
