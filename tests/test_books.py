@@ -11,7 +11,15 @@ import pytest
 
 from app.books import BOOKS_FILE, note_identity
 from app.policy_edit import replace_limit
-from app.settings import DATABASE_FILE, POLICY_FILE, Settings, load_policy
+from app.settings import (
+    CONFIG_DIRECTORY,
+    DATABASE_FILE,
+    POLICY_FILE,
+    STRATEGIES_FILE,
+    Settings,
+    load_catalog,
+    load_policy,
+)
 from app.stores import open_stores
 from domain.verdict import TradingState
 from memory.database import open_database
@@ -185,6 +193,20 @@ def test_a_move_takes_the_policy_in_force_along_and_the_file_waits(home: Path, t
 
     assert event["kind"] == "policy_proposed"
     assert shown["digest"] == in_force
+
+
+def test_a_move_takes_the_catalog_in_force_along_and_the_file_waits(home: Path, tmp_path: Path) -> None:
+    shipped = CONFIG_DIRECTORY / STRATEGIES_FILE
+    where = {"AUTOFI_HOME": home, "AUTOFI_DATABASE_URL": url_of(tmp_path / "other.db")}
+    slower = shipped.read_text().replace("feed_heartbeat_seconds = ", "feed_heartbeat_seconds = 1000", 1)
+    (home / STRATEGIES_FILE).write_text(slower)
+
+    autofi(*MOVE, **where)
+    (event,) = json.loads(autofi("policy", "apply", "--json", **where).stdout)
+    shown = json.loads(autofi("policy", "show", "--json", **where).stdout)
+
+    assert event["kind"] == "catalog_proposed"
+    assert shown["catalog"]["digest"] == load_catalog(shipped).digest()
 
 
 def test_a_move_to_the_same_books_is_refused(home: Path) -> None:

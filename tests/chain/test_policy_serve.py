@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from app.policy_edit import replace_limit
-from app.settings import POLICY_FILE, Settings, load_policy
+from app.settings import POLICY_FILE, STRATEGIES_FILE, Settings, load_catalog, load_policy
+from app.status import read_status
 from app.wiring import new_request, open_application
 from domain.run import RunStatus, Trigger, Workflow
 from tests.processes import autofi
@@ -69,3 +71,19 @@ def test_what_a_run_was_judged_on_is_judged_again_by_command(server, home, tmp_p
     (judged,) = found["runs"]
     assert (judged["before"], judged["now"], judged["new_codes"]) == ("pass", "deny", ["run_turnover"])
     assert found["newly_denied"] == 1
+
+
+def test_a_silent_feed_and_lost_labels_lift_no_limit_of_the_next_start(home):
+    with open_application(Settings(home=home, user="bob")) as first:
+        before = first.dependencies.catalog
+    file = home / STRATEGIES_FILE
+    text = file.read_text()
+    edited = re.sub(r"(feed_heartbeat_seconds = \d+)", r"\g<1>000", text)
+    file.write_text(re.sub(r"(oracles|collateral|factors) = \[.*\]", r"\1 = []", edited))
+
+    with open_application(Settings(home=home, user="bob")) as second:
+        catalog, sentences = second.dependencies.catalog, read_status(second).pending_changes
+
+    assert load_catalog(file) != before
+    assert catalog == before
+    assert [sentence.partition(" ")[0] for sentence in sentences] == ["catalog"]
