@@ -10,7 +10,7 @@ from typing import Final
 TARGET: Final = Path("build/bench.json")
 THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 OURS: Final = ("AUTOFI_", "OPENAI_")
-KEPT: Final = {"AUTOFI_CACHE"}
+KEPT: Final = {"AUTOFI_CACHE", "AUTOFI_DATA", "AUTOFI_REQUIRE_SERVICES"}
 
 
 def main() -> None:

@@ -56,11 +56,13 @@ def test_benchmarks_run_without_a_users_settings(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AUTOFI_MODE", "live")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-own")
     monkeypatch.setenv("AUTOFI_CACHE", "kept")
-    monkeypatch.setenv("AUTOFI_REQUIRE_SERVICES", "0")  # so that it comes back for the tests that follow
+    monkeypatch.setenv("AUTOFI_DATA", "kept")
+    monkeypatch.setenv("AUTOFI_REQUIRE_SERVICES", "kept")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "8")
 
     settle_environment()
 
-    assert {name for name in os.environ if name.startswith(("AUTOFI_", "OPENAI_"))} == {"AUTOFI_CACHE"}
+    ours = {name: value for name, value in os.environ.items() if name.startswith(("AUTOFI_", "OPENAI_"))}
+    assert ours == dict.fromkeys(("AUTOFI_CACHE", "AUTOFI_DATA", "AUTOFI_REQUIRE_SERVICES"), "kept")
     assert os.environ["OMP_NUM_THREADS"] == "1"

@@ -19,6 +19,7 @@ from tests.builders_evidence import (
     make_evidence,
     make_report,
     make_stress,
+    redeem,
     rows_of,
     supply,
     swap,
@@ -66,6 +67,28 @@ def test_an_entry_too_small_to_show_still_makes_a_batch_no_way_out():
     evidence = make_evidence([*exit_moves(), supply(50)], before=before)
 
     assert not is_way_out(evidence)
+
+
+def test_entering_what_is_left_at_the_same_time_is_no_way_out():
+    """Less comes back than went out, so that nothing shows but the calls."""
+    before = make_portfolio(positions={"aave-usdc": 100_000 * USDC})
+    out = [withdraw("aave-usdc", "usdc", 50_000 * USDC), supply(10_000)]
+
+    assert is_way_out(make_evidence(out[:1], before=before))
+    assert not is_way_out(make_evidence(out, before=before))
+
+
+def test_buying_the_token_of_a_left_position_is_no_way_out():
+    before = make_portfolio(positions={"aave-dai": 100 * DAI})
+    out = [withdraw("aave-dai", "dai", 100 * DAI), swap("usdc", "dai", 10 * USDC, 9 * DAI)]
+
+    assert not is_way_out(make_evidence(out, before=before))
+
+
+def test_redeeming_from_a_vault_is_a_way_out():
+    before = make_portfolio(positions={"vault-limited-dai": 100 * DAI})
+
+    assert is_way_out(make_evidence([redeem(100 * DAI)], before=before))
 
 
 def test_a_call_that_does_nothing_is_no_way_out():
