@@ -74,11 +74,11 @@ def _check_exit(case: Case) -> Iterator[Row]:
     """
     quoted: dict[tuple[str, str], int] = defaultdict(int)
     for number, swap in enumerate(swaps(case), start=1):
-        if swap.venue is None or swap.token_out is None:
+        if swap.venue is None:
             continue  # refused for its argument
-        floor = _oracle_floor(swap, swap.token_out, case)
+        floor = _oracle_floor(swap, swap.bought, case)
         if floor is None:
-            quoted[swap.venue.pool, swap.token_out.address] += swap.minimum_out
+            quoted[swap.venue.pool, swap.bought.address] += swap.minimum_out
             continue
         subject = f"swap {number} in {swap.venue.pool}"
         yield RULER.at_least("emergency_floor", subject, observed=swap.minimum_out, limit=floor, unit=UNIT)

@@ -7,7 +7,7 @@ import pytest
 from domain.transaction import BalanceDelta
 from guards import check
 from tests.builders import ACCOUNT, make_catalog, make_portfolio
-from tests.builders_evidence import DAI, codes, make_evidence, rows_of, withdraw
+from tests.builders_evidence import DAI, USDC, codes, make_evidence, rows_of, swap, withdraw
 
 CATALOG = make_catalog()
 USDX_TOKEN, AAVE_USDX = CATALOG.token("usdx").address, CATALOG.strategy("aave-usdx").receipt
@@ -24,9 +24,12 @@ def with_deltas(evidence, *extra):
     return evidence.model_copy(update={"simulation": report})
 
 
-def given_receipts(gift, *, brought=None):
+WHOLE = withdraw("aave-usdx", "usdx", 100_000 * DAI, is_whole=True)
+
+
+def given_receipts(gift, *, brought=None, moves=(WHOLE,)):
     """Out of USDX altogether, with receipts that somebody gave us since the position was read."""
-    evidence = make_evidence([withdraw("aave-usdx", "usdx", 100_000 * DAI, is_whole=True)])
+    evidence = make_evidence(moves)
     after, brought = evidence.after, gift if brought is None else brought
     extra = ((AAVE_USDX, USDX_TOKEN, -gift), (ACCOUNT, USDX_TOKEN, brought), (ACCOUNT, AAVE_USDX, -gift))
     evidence = with_deltas(evidence, *extra)
@@ -41,6 +44,19 @@ def test_receipts_given_meanwhile_leave_with_a_whole_position(gift):
     verdict = check(evidence)
 
     assert (verdict.is_exit, verdict.denials) == (True, ())
+
+
+def test_receipts_given_meanwhile_leave_beside_other_calls():
+    sale = swap("usdx", "usdc", 50_000 * DAI, 49_750 * USDC, venue="usdc-usdx-100")
+
+    assert denied(given_receipts(5_000 * DAI, moves=(WHOLE, sale))) == set()
+
+
+def test_a_reserve_that_pays_less_than_the_position_is_found_out():
+    """As if 101 of 100,000 had never been there, and 100 are tolerated."""
+    short = with_deltas(make_evidence([WHOLE]), (AAVE_USDX, USDX_TOKEN, 101 * DAI), (ACCOUNT, USDX_TOKEN, -101 * DAI))
+
+    assert "unplanned_outflow" in denied(short)
 
 
 def test_what_the_reserve_paid_for_given_receipts_must_come_to_us():

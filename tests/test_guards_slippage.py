@@ -137,6 +137,13 @@ def test_the_floor_is_rounded_up_and_a_volatile_token_has_no_peg_to_lose():
     assert limit_of(3 * DAI) == 10_395_000_003  # 10,395.00000297 USDC
 
 
+def test_the_floor_counts_what_is_bought_at_its_own_price():
+    """100,000 USDX at a dollar, less 100 basis points, buy 99,000 dollars of USDC at 0.99 each."""
+    ((_, _, limit, *_),) = sold_for(ORACLE_FLOOR, snapshot=priced("usdc", ("oracle", "0.99", 0)))
+
+    assert limit == str(100_000 * USDC)
+
+
 def withdraw_weth():
     return withdraw("aave-weth", "weth", 10 * DAI)
 

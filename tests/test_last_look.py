@@ -13,7 +13,7 @@ from domain.run import RunRecord, RunStatus
 from guards import check
 from guards.what_if import on_market
 from tests.builders import PRICES, make_price, make_snapshot
-from tests.builders_evidence import codes, make_limits
+from tests.builders_evidence import codes, make_approval, make_limits
 from tests.corpus.samples import SUPPLY, SWAP
 from tests.fakes import CATALOG, Treasury
 from tests.test_conduct import answer, break_usdx
@@ -111,6 +111,14 @@ def test_another_market_changes_the_digests_and_nothing_else() -> None:
     assert check(now).denials == ()
     assert now.plan == SWAP.evidence.plan.model_copy(update={"snapshot_digest": moved.digest()})
     assert now.simulation.batch_digest == now.plan.batch_digest()
+
+
+def test_a_consent_to_the_batch_goes_along_to_another_market() -> None:
+    asked = SWAP.evidence.model_copy(update={"policy": ASKING, "approval": make_approval(SWAP.evidence.plan)})
+
+    now = on_market(asked, make_snapshot(asked.catalog, base_fee_wei=1))
+
+    assert now.approval == asked.approval.model_copy(update={"batch_digest": now.plan.batch_digest()})
 
 
 def test_a_forged_digest_is_no_better_on_another_market() -> None:
