@@ -58,7 +58,8 @@ def about_nothing():
     """Evidence of a batch whose only call approves nothing."""
     evidence = make_evidence()
     batch = evidence.batch.model_copy(update={"calls": NOTHING_DONE})
-    return evidence.model_copy(update={"batch": batch, "after": evidence.before})
+    unmoved = evidence.simulation.model_copy(update={"deltas": ()})
+    return evidence.model_copy(update={"batch": batch, "simulation": unmoved, "after": evidence.before})
 
 
 def test_an_entry_too_small_to_show_still_makes_a_batch_no_way_out():
@@ -100,6 +101,13 @@ def test_a_position_that_falls_without_a_call_is_no_way_out():
     fallen = scaled(evidence.after.positions, "aave-usdx", DAI)
 
     assert not is_way_out(with_after(evidence, positions=fallen))
+
+
+def test_cash_of_another_token_that_falls_is_reduced():
+    evidence = about_nothing()
+    poorer = tuple(b.model_copy(update={"amount": 1}) if b.token == "dai" else b for b in evidence.after.cash)
+
+    assert is_way_out(with_after(evidence, cash=poorer))
 
 
 def test_paying_reserve_away_is_no_way_out():
