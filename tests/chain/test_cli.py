@@ -134,7 +134,10 @@ def test_an_export_proves_itself_without_this_program(home, tmp_path):
 
     lines = [json.loads(line) for line in target.read_text().splitlines()]
     assert exported.stdout.startswith(f"{len(lines)} entries written")
-    assert [line["kind"] for line in lines] == ["trading_state", "chain_base", "policy_adopted", "run", "chat"]
+    assert [line["kind"] for line in lines] == [
+        *("trading_state", "chain_base", "policy_adopted", "catalog_adopted"),
+        *("run", "chat"),
+    ]
     previous = "0" * 64
     for number, line in enumerate(lines, start=1):
         recorded_at = datetime.fromisoformat(line["recorded_at"]).isoformat()
