@@ -199,6 +199,13 @@ def test_anchor_that_is_no_price_is_refused(anchor: float) -> None:
         read_peg(np.array([1.0]), column="usdc", anchor=anchor)
 
 
+@pytest.mark.parametrize("days", [0, -1])
+def test_window_of_less_than_a_day_is_refused(days: int) -> None:
+    for read in (read_trend, read_regime, read_peg):
+        with pytest.raises(StaleOrDisputed, match=f"days of usdc must be 1 or more, got {days}"):
+            read(np.full(120, 1.0), column="usdc", days=days)
+
+
 def test_table_instead_of_a_series_is_refused() -> None:
     with pytest.raises(StaleOrDisputed, match="one value per day, got shape"):
         read_trend(np.ones((3, 2)), column="apr")

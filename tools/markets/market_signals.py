@@ -111,13 +111,20 @@ def require_series(
     return values
 
 
+def _require_days(days: int, *, column: str) -> None:
+    if days < 1:
+        raise StaleOrDisputed(f"days of {column} must be 1 or more, got {days}")
+
+
 def read_trend(values: FloatArray, *, column: str, days: int = TREND_DAYS) -> Trend | None:
     """Theil-Sen slope per day of the last `days` rows, and the two-sided Mann-Kendall p-value that there is none.
 
     None with fewer than ten known rows. A constant series is flat with slope 0 and p-value 1. Slope: Sen (1968),
     JASA 63; test: Mann (1945), Kendall (1975) with ties; its variance is widened for a detrended lag-1
     autocorrelation as in Yue and Wang (2004), Water Resources Management 18, because rates remember.
+    Raises StaleOrDisputed for an infinite row or less than one day.
     """
+    _require_days(days, column=column)
     window = require_series(values, column=column)[-days:]
     rows = np.flatnonzero(~np.isnan(window)).astype(np.float64)
     known = window[~np.isnan(window)]
@@ -165,7 +172,9 @@ def read_regime(values: FloatArray, *, column: str, days: int = REGIME_DAYS) -> 
     A window's movement is its mean absolute change per day. Calm up to a quarter of the earlier windows, turbulent
     from nine tenths. None when the newest window has an unknown change, when fewer than 60 earlier windows are
     known, or when nothing ever moved: a constant series has no regime.
+    Raises StaleOrDisputed for an infinite row or less than one day.
     """
+    _require_days(days, column=column)
     changes = np.abs(np.diff(require_series(values, column=column)))
     if changes.size < days:
         return None
@@ -215,8 +224,10 @@ def read_peg(prices: FloatArray, *, column: str, anchor: float = 1.0, days: int 
     """Distance of a price from its anchor over the last `days` rows; above it counts like below.
 
     Holding within half a percent, broken from two percent away. None when the newest row is unknown: yesterday's peg
-    says nothing about today's. Raises StaleOrDisputed for a price or an anchor that is not above 0 and finite.
+    says nothing about today's. Raises StaleOrDisputed for less than one day, and for a price or an anchor that is not
+    above 0 and finite.
     """
+    _require_days(days, column=column)
     if not (math.isfinite(anchor) and anchor > 0):
         raise StaleOrDisputed(f"anchor of {column} must be above 0 and finite, got {anchor}")
     window = require_series(prices, column=column, lowest=np.nextafter(0.0, 1.0))[-days:]
