@@ -140,3 +140,8 @@ def test_size_that_is_no_share_is_refused(fall: float) -> None:
     ):
         with pytest.raises(StaleOrDisputed, match="must be a share of 0 to 1"):
             shock(fall)
+
+
+def test_single_name_is_no_list_of_protocols_to_drain() -> None:
+    with pytest.raises(StaleOrDisputed, match="must be a list of names, got the single name 'aave-v3'"):
+        drain("aave-v3")

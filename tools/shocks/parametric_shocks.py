@@ -50,7 +50,12 @@ def run_on_stable(role: TokenRole, fall: float, *, gas_factor: float = CRASH_GAS
 
 
 def drain(protocols: Iterable[str], share: float = 1.0) -> MarketShock:
-    """Protocols lose a share of their deposits: an exploit takes everything, bad debt a part."""
+    """Protocols lose a share of their deposits: an exploit takes everything, bad debt a part.
+
+    Raises StaleOrDisputed for a single name, whose letters would count as protocols, and for what is no share.
+    """
+    if isinstance(protocols, str):
+        raise StaleOrDisputed(f"protocols to drain must be a list of names, got the single name {protocols!r}")
     return MarketShock(falls={}, lost_in=dict.fromkeys(protocols, share))
 
 
