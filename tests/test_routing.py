@@ -202,9 +202,11 @@ def test_an_order_too_small_to_be_paid_is_infeasible() -> None:
         sell([pair("a", 10**12, 10**6)], 1)
 
 
-@pytest.mark.parametrize("amount_in", [0, -5, 2**128])
+@pytest.mark.parametrize("amount_in", [0, -5, 2**128, 1e10 + 0.5, float("nan")])
 def test_amounts_outside_their_range_are_refused(amount_in: int) -> None:
-    with pytest.raises(InvariantBroken, match=f"amount_in of usdc must be within 1..2.128-1, got {amount_in}"):
+    with pytest.raises(
+        InvariantBroken, match=f"amount_in of usdc must be a whole number within 1..2.128-1, got {amount_in}"
+    ):
         sell([pair("a", MILLION, 10**20)], amount_in)
 
 
@@ -226,9 +228,24 @@ def test_pools_that_cannot_be_one_route_are_refused() -> None:
         sell([], USDC)
 
 
-def test_negative_gas_and_one_token_twice_are_refused() -> None:
-    with pytest.raises(InvariantBroken, match="gas cost of a must not be negative, got -1"):
-        sell([pair("a", MILLION, 10**20)], USDC, gas_cost=-1)
+@pytest.mark.parametrize("gas_cost", [-1, float("nan"), float("inf"), 0.5])
+def test_gas_that_is_no_whole_number_from_zero_is_refused(gas_cost: int) -> None:
+    with pytest.raises(InvariantBroken, match=f"gas cost of a must be a whole number from 0, got {gas_cost}"):
+        sell([pair("a", MILLION, 10**20)], USDC, gas_cost=gas_cost)
+
+
+def test_an_order_beyond_what_floats_can_subtract_names_the_room_there_is() -> None:
+    narrow = tick_pool("narrow", fee_pips=100, depth_usd=40e6, seed=3)
+
+    with pytest.raises(Infeasible) as ordinary:
+        sell([narrow], 10**17)
+    with pytest.raises(Infeasible) as huge:
+        sell([narrow], 10**30)
+
+    assert str(huge.value) == str(ordinary.value).replace(str(10**17), str(10**30))
+
+
+def test_one_token_twice_is_refused() -> None:
     with pytest.raises(InvariantBroken, match="a swap needs two tokens, got usdc twice"):
         split_swap([pair("a", MILLION, 10**20)], token_in="usdc", token_out="usdc", amount_in=1)
 

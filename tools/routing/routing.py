@@ -70,8 +70,9 @@ def split_swap(
     which is of second order.
 
     Raises Infeasible when the pools together cannot take the amount or pay nothing for it, UnknownSubject for a pool
-    of other tokens, StaleOrDisputed for pool states of different blocks, InvariantBroken for an amount outside
-    1..2^128-1, a negative cost, no pool, more than MAX_POOLS of them, or one venue twice.
+    of other tokens, StaleOrDisputed for pool states of different blocks, InvariantBroken for an amount that is
+    not a whole number within 1..2^128-1, a cost that is negative or not whole, no pool, more than MAX_POOLS of them,
+    or one venue twice.
     """
     costs = [(gas_costs or {}).get(pool.venue, 0) for pool in pools]
     _check_order(pools, token_in, token_out, amount_in, costs)
@@ -79,7 +80,7 @@ def split_swap(
     least_cost = 1 + best_price(venues)  # a leg rounds one base unit of both tokens
     filling = choose_venues(venues, float(amount_in), [max(cost, least_cost) for cost in costs])
     if filling.unsold > 0:
-        room, names = amount_in - int(filling.unsold), ", ".join(pool.venue for pool in pools)
+        room, names = int(sum(filling.amounts_in)), ", ".join(pool.venue for pool in pools)
         raise Infeasible(f"venues {names} together take about {room} base units of {token_in}, not {amount_in}")
     route = _route(pools, costs, token_in, whole_amounts(filling, amount_in))
     if route.is_paid() and route.amount_out >= DUST * least_cost:
@@ -139,16 +140,16 @@ def whole_amounts(filling: Filling, total: int) -> list[int]:
 def _check_order(pools: Sequence[Pool], token_in: str, token_out: str, amount_in: int, costs: Sequence[int]) -> None:
     if not 1 <= len(pools) <= MAX_POOLS:
         raise InvariantBroken(f"a route needs 1..{MAX_POOLS} pools, got {len(pools)}")
-    if not 1 <= amount_in <= MAX_AMOUNT_IN:
-        raise InvariantBroken(f"amount_in of {token_in} must be within 1..2^128-1, got {amount_in}")
+    if not isinstance(amount_in, int) or not 1 <= amount_in <= MAX_AMOUNT_IN:
+        raise InvariantBroken(f"amount_in of {token_in} must be a whole number within 1..2^128-1, got {amount_in}")
     if token_in == token_out:
         raise InvariantBroken(f"a swap needs two tokens, got {token_in} twice")
     first = pools[0].block_number
     for row, (pool, cost) in enumerate(zip(pools, costs, strict=True)):
         pool.sells_token_0(token_in)
         pool.sells_token_0(token_out)
-        if cost < 0:
-            raise InvariantBroken(f"gas cost of {pool.venue} must not be negative, got {cost}")
+        if not isinstance(cost, int) or cost < 0:
+            raise InvariantBroken(f"gas cost of {pool.venue} must be a whole number from 0, got {cost}")
         if pool.block_number != first:
             raise StaleOrDisputed(f"pools[{row}] {pool.venue} is of block {pool.block_number}, pools[0] of {first}")
     venues = [pool.venue for pool in pools]
