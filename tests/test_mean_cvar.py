@@ -153,7 +153,14 @@ def test_mismatched_columns_are_refused() -> None:
         MeanCvar(make_returns(size=7), make_limits(), risk_aversion=1.0)
 
 
-@pytest.mark.parametrize(("risk_aversion", "level"), [(0.0, 0.95), (1.0, 1.0)])
+@pytest.mark.parametrize(
+    ("risk_aversion", "level"), [(0.0, 0.95), (np.nan, 0.95), (np.inf, 0.95), (1.0, 1.0), (1.0, np.nan)]
+)
 def test_aversion_and_level_outside_their_range_are_refused(risk_aversion: float, level: float) -> None:
     with pytest.raises(InvariantBroken, match="risk aversion"):
         MeanCvar(make_returns(), make_limits(), risk_aversion=risk_aversion, level=level)
+
+
+def test_limits_on_no_weights_are_refused() -> None:
+    with pytest.raises(InvariantBroken, match="upper has 0 entries"):
+        long_only(np.empty(0), np.empty(0))

@@ -156,8 +156,12 @@ def test_expected_return_that_is_no_number_is_named() -> None:
         MeanVariance(np.eye(2), long_only(np.ones(2), FREE), risk_aversion=1.0).solve(np.array([0.0, np.inf]), NOTHING)
 
 
-def test_negative_limits_and_no_aversion_are_refused() -> None:
+@pytest.mark.parametrize("risk_aversion", [0.0, np.nan, np.inf])
+def test_aversion_that_is_no_number_above_zero_is_refused(risk_aversion: float) -> None:
+    with pytest.raises(InvariantBroken, match=f"risk aversion {risk_aversion} must be above 0"):
+        MeanVariance(np.eye(2), long_only(np.ones(2), FREE), risk_aversion=risk_aversion)
+
+
+def test_negative_limits_are_refused() -> None:
     with pytest.raises(InvariantBroken, match="negative"):
         long_only(np.array([1.0, -0.1]), FREE)
-    with pytest.raises(InvariantBroken, match="risk aversion"):
-        MeanVariance(np.eye(2), long_only(np.ones(2), FREE), risk_aversion=0.0)

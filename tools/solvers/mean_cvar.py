@@ -41,8 +41,10 @@ class MeanCvar:
     def __init__(
         self, scenarios: FloatArray, limits: TradingLimits, *, risk_aversion: float, level: float = 0.95
     ) -> None:
-        if not 0 < level < 1 or risk_aversion <= 0:
-            raise InvariantBroken(f"level {level} must be within (0, 1) and risk aversion {risk_aversion} above 0")
+        if not 0 < level < 1 or not 0 < risk_aversion < np.inf:  # also catches NaN
+            raise InvariantBroken(
+                f"level {level} must be within (0, 1) and risk aversion {risk_aversion} above 0 and finite"
+            )
         require_finite("scenarios", scenarios)
         require_shape("scenarios", scenarios, (max(scenarios.shape[0], 1), limits.upper.size))
         self._scenarios, self._limits = scenarios, limits

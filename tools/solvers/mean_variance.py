@@ -62,8 +62,8 @@ class MeanVariance:
     """
 
     def __init__(self, covariance: FloatArray, limits: TradingLimits, *, risk_aversion: float) -> None:
-        if risk_aversion <= 0:
-            raise InvariantBroken(f"risk aversion {risk_aversion} must be above 0")
+        if not 0 < risk_aversion < np.inf:  # also catches NaN
+            raise InvariantBroken(f"risk aversion {risk_aversion} must be above 0 and finite")
         require_shape("covariance", covariance, (limits.upper.size, limits.upper.size))
         deviations_of(covariance)
         self._covariance, self._limits, self._risk_aversion = covariance, limits, risk_aversion

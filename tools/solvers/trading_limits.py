@@ -26,7 +26,9 @@ class TradingLimits:
     budget: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raises StaleOrDisputed on a limit that is no number, InvariantBroken on a negative one."""
+        """Raises StaleOrDisputed on a limit that is no number, InvariantBroken on a negative one and on no weights."""
+        if not self.upper.size:
+            raise InvariantBroken("upper has 0 entries, at least 1 weight is required")
         require_shape("cost", self.cost, self.upper.shape)
         require_shape("groups", self.groups, (len(self.names), self.upper.size))
         require_shape("group limits", self.group_limits, (len(self.names),))
