@@ -126,6 +126,17 @@ def test_holm_is_stricter_than_each_test_alone_and_stops_at_the_first_that_stand
     assert holm_rejections([]) == ()
 
 
+@pytest.mark.parametrize("value", [np.nan, -0.1, 1.1])
+def test_p_value_that_is_none_rejects_nothing_silently(value: float) -> None:
+    with pytest.raises(StaleOrDisputed, match=rf"row 0 of p_values is {value}, must be in \[0, 1\]"):
+        holm_rejections([value, 0.001])
+
+
+def test_days_that_neither_breach_nor_hold_are_refused() -> None:
+    with pytest.raises(StaleOrDisputed, match="breaches are float64, must be bool: row 0 is nan"):
+        kupiec(np.full(200, np.nan), level=0.95)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_day_without_a_number_is_named(value: float) -> None:
     forecasts = np.full(200, 0.1)

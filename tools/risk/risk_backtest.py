@@ -56,7 +56,7 @@ def breaches_of(returns: FloatArray, var: FloatArray) -> Breaches:
 def kupiec(breaches: Breaches, *, level: float) -> LikelihoodRatio:
     """Are there 1 - level breaches? Kupiec (1995), unconditional coverage, chi-square with 1 degree of freedom.
 
-    Fewer than 100 days raise StaleOrDisputed, here and below.
+    Fewer than 100 days, and breaches that are no booleans, raise StaleOrDisputed, here and below.
     """
     _require_length(breaches, level)
     count = int(np.count_nonzero(breaches))
@@ -125,7 +125,12 @@ def _ratio_with_error(losses: FloatArray, forecasts: FloatArray) -> tuple[FloatA
 
 
 def holm_rejections(p_values: Sequence[float], *, significance: float = 0.05) -> tuple[bool, ...]:
-    """Which hypotheses fall when all of them are to hold together with this significance, in order. Holm (1979)."""
+    """Which hypotheses fall when all of them are to hold together with this significance, in order. Holm (1979).
+
+    A p-value that is none, NaN among them, raises StaleOrDisputed.
+    """
+    values = np.asarray(p_values, dtype=float)
+    refuse(~((values >= 0) & (values <= 1)), values, column="p_values", rule="must be in [0, 1]")
     order = sorted(range(len(p_values)), key=lambda number: p_values[number])
     rejected = [False] * len(p_values)
     for rank, number in enumerate(order):
@@ -148,6 +153,8 @@ def _require_length(breaches: Breaches, level: float = 0.95) -> None:
     require_question(level, 1)
     if breaches.ndim != 1 or breaches.size < MIN_DAYS:
         raise StaleOrDisputed(f"a backtest has {breaches.shape} days, needs {MIN_DAYS} in one row")
+    if breaches.dtype != np.bool_:
+        raise StaleOrDisputed(f"breaches are {breaches.dtype}, must be bool: row 0 is {breaches[0]}, no yes or no")
 
 
 def _require_days(returns: FloatArray, forecasts: FloatArray) -> None:
