@@ -73,6 +73,7 @@ def test_impossible_price_is_named_with_its_column_and_row(wrong: float) -> None
         (days(2)[::-1], "row 1 of days .* must be later"),
         ([START, START.astimezone(timezone(timedelta(hours=2)))], "2 time zones"),
         ([START, datetime(2020, 1, 2)], "2 time zones"),  # noqa: DTZ001
+        ([START, pd.NaT], "row 1 of days is NaT, must be a date"),
         (days(3), r"shape \(2, 1\) for 3 days"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -19,8 +20,8 @@ def price_returns(days: Sequence[datetime], prices_usd: FloatArray, columns: Seq
     """Simple daily returns of prices (n, k) on n rising days, shape (n - 1, k).
 
     NaN where either price is unknown, and across a missing day: a change over two days is no daily return. No rows
-    from fewer than two days. Unsorted or repeated days, days of different time zones, a price that is infinite, zero
-    or negative, and a table of another shape raise StaleOrDisputed.
+    from fewer than two days. Unsorted, repeated or missing (NaT) days, days of different time zones, a price that is
+    infinite, zero or negative, and a table of another shape raise StaleOrDisputed.
     """
     if prices_usd.shape != (len(days), len(columns)):
         raise StaleOrDisputed(
@@ -40,6 +41,9 @@ def price_returns(days: Sequence[datetime], prices_usd: FloatArray, columns: Seq
 
 
 def _require_rising(days: Sequence[datetime]) -> None:
+    for row, day in enumerate(days):
+        if math.isnan(day.year):  # pandas' NaT is a datetime without a year
+            raise StaleOrDisputed(f"row {row} of days is {day}, must be a date")
     zones = {day.utcoffset() for day in days}
     if len(zones) > 1:
         raise StaleOrDisputed(f"days are of {len(zones)} time zones {sorted(map(str, zones))}, must be of one")
