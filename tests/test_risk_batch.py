@@ -156,3 +156,10 @@ def test_weight_that_is_none_and_loss_beyond_everything_are_named(path: Path) ->
 def test_shapes_that_do_not_fit_are_refused(weights: np.ndarray) -> None:
     with pytest.raises(StaleOrDisputed, match="weights"):
         batch_risk(market(), weights, level=0.95)
+
+
+def test_book_without_assets_has_no_risk_to_measure(path: Path) -> None:
+    with pytest.raises(StaleOrDisputed, match="needs at least one column"):
+        book_risk(np.empty((400, 0)), np.empty(0), level=0.95, path=path)
+    with pytest.raises(StaleOrDisputed, match="needs at least one column"):
+        batch_risk(np.empty((400, 0)), np.empty((3, 0)), level=0.95, path=path)

@@ -57,8 +57,8 @@ def best_path() -> Path:
 def book_risk(returns: FloatArray, weights: FloatArray, *, level: float, path: Path = Path.PLAIN) -> BookRisk | None:
     """Of one book with constant `weights` (n,) over daily `returns` (n_days, n), by tools/risk/tail_definition.py.
 
-    None below 1 / (1 - level) days. A NaN or infinity, a book that loses more than it is worth, and shapes that do
-    not fit raise StaleOrDisputed. Fast without the extra raises ImportError.
+    None below 1 / (1 - level) days. A NaN or infinity, a book that loses more than it is worth, no assets at
+    all, and shapes that do not fit raise StaleOrDisputed. Fast without the extra raises ImportError.
     """
     beyond = _tail_days(returns, weights, level)
     if beyond is None:
@@ -101,6 +101,8 @@ def _tail_days(returns: FloatArray, weights: FloatArray, level: float) -> int | 
     require_question(level, 1)
     if returns.ndim != 2 or returns.shape[1:] != weights.shape[-1:]:  # noqa: PLR2004
         raise StaleOrDisputed(f"weights have the shape {weights.shape}, returns {returns.shape}")
+    if not returns.shape[1]:
+        raise StaleOrDisputed(f"returns have the shape {returns.shape}: a book needs at least one column")
     days = returns.shape[0]
     return days - 1 - quantile_index(level, days) if days >= least_observations(level) else None
 
