@@ -100,4 +100,25 @@ def test_score_never_falls_below_zero() -> None:
 
 def test_deepest_fall_is_measured_from_the_peak_before_it() -> None:
     assert deepest_fall(np.array([1.0, 2.0, np.nan, 1.5, 3.0]), days=5) == pytest.approx(0.25)
-    assert deepest_fall(np.array([np.nan, 1.0]), days=5) == 0.0
+
+
+@pytest.mark.parametrize("prices", [[], [np.nan, 1.0], [1.0, 0.0], [1.0, -1.0, 1.0], [np.inf, 1.0]])
+def test_fall_is_unknown_below_two_readings_and_where_one_is_no_price(prices: list[float]) -> None:
+    assert deepest_fall(np.array(prices), days=5) is None
+
+
+def test_vault_without_a_past_is_unknown_and_not_fine() -> None:
+    unseen = make_history(share_prices={VAULT: [None] * 120})
+
+    found = scores(history=unseen)["limited-vault"]
+
+    assert found.score == pytest.approx(40.0)
+    assert found.reasons == (f"-60: whether the share price of {VAULT} fell is unknown",)
+
+
+def test_vault_never_read_loses_the_points_of_the_unread_once() -> None:
+    history = make_history(share_prices={VAULT: [None] * 120})
+
+    found = score_protocols(make_catalog(), make_snapshot(rates=()), history, incidents=frozenset())
+
+    assert [score.score for score in found] == [40.0, 40.0]

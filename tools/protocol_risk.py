@@ -26,6 +26,7 @@ MAX_AGE_PENALTY: Final = 40.0
 PAUSED_PENALTY: Final = 60.0
 INCIDENT_PENALTY: Final = 80.0
 UNREAD_PENALTY: Final = 60.0
+UNKNOWN_FALL_PENALTY: Final = 60.0
 
 
 class _Penalty(NamedTuple):
@@ -39,18 +40,22 @@ def score_protocols(
     """One score per protocol of the catalog, the worst of its strategies' penalties of each kind taken off 100.
 
     `incidents` names protocols with an open incident. The penalties are judgement, not statistics: they are set so
-    that one serious finding (a 5 % share price fall, a pause, an incident) falls below 50.
+    that one serious finding (a 5 % share price fall, a pause, an incident) falls below 50. What is unknown is no
+    better: a vault whose share price was read only once counts like one that was not read.
     """
     protocols = sorted({strategy.protocol for strategy in catalog.strategies})
     return tuple(_score(protocol, catalog, snapshot, history, is_open=protocol in incidents) for protocol in protocols)
 
 
-def deepest_fall(share_prices: FloatArray, *, days: int) -> float:
-    """Largest fall of the last `days` readings below their earlier maximum, 0 to 1; 0 for fewer than two known."""
+def deepest_fall(share_prices: FloatArray, *, days: int) -> float | None:
+    """Largest fall of the last `days` readings below their earlier maximum, 0 to 1.
+
+    None, unknown, for fewer than two known readings and for any that is no price: prices are above 0 and finite.
+    """
     known = share_prices[-days:]
     known = known[~np.isnan(known)]
-    if known.size < 2:  # noqa: PLR2004  a fall needs a before and an after
-        return 0.0
+    if known.size < 2 or not (np.isfinite(known) & (known > 0.0)).all():  # noqa: PLR2004  a before and an after
+        return None
     return float(np.max(1.0 - known / np.maximum.accumulate(known)))
 
 
@@ -99,6 +104,10 @@ def _fall(strategy_id: str, rate: RateObservation | None, history: MarketHistory
     past = carry_forward(series_of(history.share_price, strategy_id, len(history.days)))
     current = [float(rate.share_price)] if rate else []
     fall = deepest_fall(np.concatenate([past, current]), days=FALL_WINDOW_DAYS)
+    if fall is None:  # without a reading today, that already costs the points of what was not read
+        return _Penalty(
+            UNKNOWN_FALL_PENALTY if rate else 0.0, f"whether the share price of {strategy_id} fell is unknown"
+        )
     points = min(fall * 100.0 * FALL_PENALTY_PER_PERCENT, MAX_FALL_PENALTY) if fall > TOLERATED_FALL else 0.0
     return _Penalty(points, f"share price of {strategy_id} fell {fall:.2%} within {FALL_WINDOW_DAYS} days")
 

@@ -192,7 +192,7 @@ def _peg(deviation: float | None) -> FactorPoints:
 
 def _share_price(fall: float | None) -> FactorPoints:
     if fall is None:
-        return FactorPoints(Factor.SHARE_PRICE, None, "its share price was not read")
+        return FactorPoints(Factor.SHARE_PRICE, None, "its share price was not read on two days")
     points = _falling(fall, full_at=0.0, none_at=WORST_SHARE_PRICE_FALL)
     return FactorPoints(Factor.SHARE_PRICE, points, f"its share price fell {fall:.2%} within {TREND_DAYS} days")
 
