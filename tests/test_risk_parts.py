@@ -132,6 +132,10 @@ def test_covariance_that_is_none_is_refused() -> None:
         effective_bets(np.ones(3), np.eye(2))
     with pytest.raises(StaleOrDisputed, match="row 1 of covariance 0 is nan"):
         effective_bets(np.ones(2), np.array([[1.0, np.nan], [np.nan, 1.0]]))
+    with pytest.raises(StaleOrDisputed, match="column 0: variance -1, the least is 0"):
+        effective_bets(np.ones(2), -np.eye(2))
+    with pytest.raises(StaleOrDisputed, match="eigenvalue -1 of its correlation, the least is 0"):
+        effective_bets(np.ones(2), np.array([[1.0, 2.0], [2.0, 1.0]]))
 
 
 def test_stress_shows_the_correlation_that_calm_days_hide() -> None:

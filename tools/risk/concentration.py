@@ -10,6 +10,7 @@ import numpy as np
 from domain.errors import StaleOrDisputed
 from tools.history import FloatArray
 from tools.risk.return_sample import TIE, refuse
+from tools.solvers.conditioning import deviations_of
 
 MAX_ASYMMETRY: Final = 1e-8
 
@@ -38,7 +39,8 @@ def effective_bets(weights: FloatArray, covariance: FloatArray) -> float | None:
     """Number of equally large uncorrelated bets with the same entropy, 1 to n; None for a book without variance.
 
     The exponential of the entropy of principal portfolios' shares of variance (Meucci 2009, Managing Diversification).
-    `weights` (n,), `covariance` (n, n) symmetric; anything else, or a number that is not finite, is StaleOrDisputed.
+    `weights` (n,), `covariance` (n, n) symmetric without negative variance in any direction; anything else, or a
+    number that is not finite, is StaleOrDisputed.
     """
     _require_covariance(weights, covariance)
     eigenvalues, vectors = np.linalg.eigh(covariance)
@@ -59,3 +61,4 @@ def _require_covariance(weights: FloatArray, covariance: FloatArray) -> None:
     gap = float(np.abs(covariance - covariance.T).max())
     if gap > MAX_ASYMMETRY * float(np.abs(covariance).max()):
         raise StaleOrDisputed(f"covariance and its transpose differ by {gap}, must be equal")
+    deviations_of(covariance)
