@@ -73,7 +73,7 @@ def test_limits_without_room_are_infeasible() -> None:
         efficient_frontier(make_problem(cap=-0.1))
 
 
-@pytest.mark.parametrize("aversions", [(), (-1.0, 1.0), (1.0, 0.5), (1.0, 1.0)])
+@pytest.mark.parametrize("aversions", [(), (-1.0, 1.0), (1.0, 0.5), (1.0, 1.0), (0.0, np.nan), (0.0, np.inf)])
 def test_aversions_that_do_not_rise_from_zero_are_refused(aversions: tuple[float, ...]) -> None:
     with pytest.raises(InvariantBroken, match="rise"):
         efficient_frontier(make_problem(), aversions)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.errors import Infeasible, InvariantBroken
+from domain.errors import Infeasible, InvariantBroken, StaleOrDisputed
 from tests.builders import make_rate
 from tests.builders_optimizer import cap, cash, line, problem
-from tools.allocation_lines import StrategyLine
+from tools.allocation_lines import AMOUNTS, StrategyLine
 from tools.optimizer import Solution, optimize
 from tools.rate_impact import EarningCurve, concave_envelope, curve_supply_apr, diluted_apr, earning_curve, tent
 from tools.solvers.linear_program import LinearProgram
@@ -132,6 +132,37 @@ def test_infeasible_limits_are_named() -> None:
 
     with pytest.raises(Infeasible, match=r"strategy:a by 0\.3000"):
         optimize(problem([stuck], [cash("usdc", 0.1)], caps=(cap("strategy:a", 0.5, "a"),)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((field, value) for field in AMOUNTS for value in (np.nan, np.inf, -1.0)),
+        *(("max_cvar", value) for value in (np.nan, -0.1)),
+        *(("cvar_level", value) for value in (np.nan, 0.0, 1.0, 1.5)),
+    ],
+)
+def test_number_that_would_switch_a_limit_off_is_refused(field: str, value: float) -> None:
+    with pytest.raises(InvariantBroken, match=f"^{field} of an allocation must be .*, it is {value}$"):
+        problem([line("a", 0.03)], [cash("usdc", 1.0)], **{field: value})
+
+
+def test_lines_that_share_a_name_are_refused() -> None:
+    with pytest.raises(InvariantBroken, match="strategies of an allocation must name a once, it stands there 2 times"):
+        problem([line("b", 0.03), line("a", 0.03), line("a", 0.05)], [cash("usdc", 1.0)])
+    with pytest.raises(InvariantBroken, match="cash of an allocation must name usdc once, it stands there 2 times"):
+        problem([line("a", 0.03)], [cash("usdc", 0.5), cash("usdc", 0.5)])
+
+
+def test_problem_without_its_reserve_is_refused() -> None:
+    with pytest.raises(InvariantBroken, match="must list the reserve token usdc"):
+        problem([], [])
+
+
+@pytest.mark.parametrize("shape", [(30, 3), (30, 1), (30,)])
+def test_scenarios_of_other_lines_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(StaleOrDisputed, match=r"scenarios has shape .* is required"):
+        problem([line("a", 0.03)], [cash("usdc", 1.0)], scenarios=np.zeros(shape))
 
 
 def test_program_whose_definitions_clash_says_so() -> None:

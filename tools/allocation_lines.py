@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from domain.errors import InvariantBroken
 from tools.history import FloatArray
 from tools.rate_impact import EarningCurve
+from tools.solvers.conditioning import require_shape
+
+AMOUNTS: Final = ("risk_aversion", "trade_cost", "least_trade", "min_position")
+"""Fields of a problem that are finite and never negative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +74,26 @@ class AllocationProblem:
     trade_cost: float = 0.0
     least_trade: float = 0.0
     min_position: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises InvariantBroken on lines or numbers that mean nothing, StaleOrDisputed on scenarios of other lines.
+
+        What lines, caps and scenarios hold is checked with the program that is made of them.
+        """
+        for field in AMOUNTS:
+            value = getattr(self, field)
+            if not 0 <= value < np.inf:  # also catches NaN, as the next two do
+                raise InvariantBroken(f"{field} of an allocation must be finite and at least 0, it is {value}")
+        if not self.max_cvar >= 0:
+            raise InvariantBroken(f"max_cvar of an allocation must be at least 0, it is {self.max_cvar}")
+        if not 0 < self.cvar_level < 1:
+            raise InvariantBroken(f"cvar_level of an allocation must be within (0, 1), it is {self.cvar_level}")
+        names = {"strategies": [line.id for line in self.strategies], "cash": [line.token for line in self.cash]}
+        for field, listed in names.items():
+            name, count = max(Counter(listed).items(), key=lambda item: item[1], default=("", 0))
+            if count > 1:
+                raise InvariantBroken(f"{field} of an allocation must name {name} once, it stands there {count} times")
+        if self.reserve_token not in names["cash"]:
+            raise InvariantBroken(f"cash of an allocation must list the reserve token {self.reserve_token}")
+        lines = len(self.strategies) + len(self.cash)
+        require_shape("scenarios", self.scenarios, (len(self.scenarios), lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -30,10 +31,13 @@ def efficient_frontier(
     """From the boldest to the most cautious; each point earns and risks less than the one before it.
 
     Aversions that choose the same allocation give one point. Each point carries its own certificate. Raises Infeasible
-    when no allocation satisfies the limits, InvariantBroken when aversions are negative or do not rise.
+    when no allocation satisfies the limits, InvariantBroken when aversions are negative, not finite or do not rise.
     """
-    if not risk_aversions or risk_aversions[0] < 0 or list(risk_aversions) != sorted(set(risk_aversions)):
-        raise InvariantBroken(f"risk aversions must rise from 0 or more, they are {tuple(risk_aversions)}")
+    are_numbers = len(risk_aversions) > 0 and all(0 <= aversion < math.inf for aversion in risk_aversions)
+    if not are_numbers or list(risk_aversions) != sorted(set(risk_aversions)):
+        raise InvariantBroken(
+            f"risk aversions must be finite and rise from 0 or more, they are {tuple(risk_aversions)}"
+        )
     points: list[FrontierPoint] = []
     for aversion in risk_aversions:
         solution = optimize(replace(problem, risk_aversion=aversion))
