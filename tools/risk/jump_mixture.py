@@ -19,6 +19,7 @@ from tools.history import FloatArray
 from tools.risk.return_sample import refuse, require_question
 from tools.risk.student_t import MIN_FREEDOM, log_norm
 from tools.risk.tail_definition import Tail
+from tools.solvers.conditioning import deviations_of
 
 GRID_POINTS: Final = 257
 MAX_STEPS: Final = 80
@@ -48,7 +49,8 @@ def jump_tail(weights: FloatArray, market: TailMarket, *, level: float, horizon_
     Over h days mean and covariance grow with h, the t keeps its freedom (heavier than the sum of h days: conservative)
     and each source jumps at most once. A jump sum between two grid points is split between both so that its mean
     stays: a spread that keeps the mean never lowers CVaR, which is an upper bound; the grid has 257 points.
-    No observations are needed; NaN, infinity, shapes that do not fit and impossible numbers raise StaleOrDisputed.
+    No observations are needed; NaN, infinity, shapes that do not fit, impossible numbers and a covariance that is
+    asymmetric or has a negative variance in any direction raise StaleOrDisputed.
     """
     require_question(level, horizon_days)
     _require_market(weights, market)
@@ -151,8 +153,21 @@ def _require_market(weights: FloatArray, market: TailMarket) -> None:
     refuse(~np.isfinite(market.mean), market.mean, column="mean", rule="must be finite")
     refuse(~((chance >= 0) & (chance < 1)), chance, column="jump_probability", rule="must be in [0, 1)")
     _refuse_rows(~np.isfinite(market.covariance), market.covariance, name="covariance", rule="must be finite")
+    _require_definite(market.covariance)
     loss = market.jump_loss
     _refuse_rows(~((loss >= 0) & (loss <= 1)), loss, name="jump_loss", rule="must be in [0, 1]")
+
+
+def _require_definite(covariance: FloatArray) -> None:
+    """A Cholesky factor proves it at a fraction of the cost of eigenvalues, which name what is wrong."""
+    if np.array_equal(covariance, covariance.T):
+        try:
+            np.linalg.cholesky(covariance)
+        except np.linalg.LinAlgError:
+            pass
+        else:
+            return
+    deviations_of(covariance)
 
 
 def _refuse_rows(wrong: NDArray[np.bool_], matrix: FloatArray, *, name: str, rule: str) -> None:
