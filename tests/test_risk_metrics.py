@@ -14,7 +14,14 @@ from sklearn.covariance import ledoit_wolf
 
 from domain.risk import TailRisk
 from tools.risk.dependence import correlation
-from tools.risk.risk_metrics import compound_windows, historical_tail, max_drawdown, parametric_tail, volatility
+from tools.risk.risk_metrics import (
+    compound_windows,
+    downside_deviation,
+    historical_tail,
+    max_drawdown,
+    parametric_tail,
+    volatility,
+)
 from tools.risk.tail_definition import tail_of
 
 LEVELS = [0.95, 0.99]
@@ -78,6 +85,14 @@ def test_too_few_observations_are_unknown_and_not_zero(returns: np.ndarray) -> N
     assert measured == (None, None, None, None)
 
 
+def test_spread_and_drawdown_need_ten_known_days() -> None:
+    measures = (volatility, downside_deviation, max_drawdown)
+    few, enough = (np.append(heavy_tailed(count), np.nan) for count in (9, 10))
+
+    assert [measure(few) for measure in measures] == [None, None, None]
+    assert None not in [measure(enough) for measure in measures]
+
+
 def test_unknown_days_do_not_count_as_observations() -> None:
     returns = np.concatenate([heavy_tailed(50), np.full(50, np.nan)])
 
@@ -120,7 +135,7 @@ def test_volatility_is_the_annualized_sample_deviation() -> None:
 
 
 def test_drawdown_is_the_deepest_fall_from_a_peak() -> None:
-    found = max_drawdown(np.array([0.10, -0.10, -0.10, 0.50, -0.05]))
+    found = max_drawdown(np.array([0.0] * 5 + [0.10, -0.10, -0.10, 0.50, -0.05]))
 
     assert found is not None
     assert found.depth.value == pytest.approx(1 - 0.9 * 0.9)
@@ -128,7 +143,7 @@ def test_drawdown_is_the_deepest_fall_from_a_peak() -> None:
 
 
 def test_first_day_loss_is_a_drawdown_from_the_start() -> None:
-    found = max_drawdown(np.array([-0.2, 0.01]))
+    found = max_drawdown(np.array([-0.2] + [0.01] * 9))
 
     assert found is not None
     assert found.depth.value == pytest.approx(0.2)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import StaleOrDisputed
+from domain.errors import InvariantBroken, StaleOrDisputed
 from tools.risk.concentration import concentration, effective_bets
 from tools.risk.dependence import correlation, stressed_correlation
 from tools.risk.risk_contributions import (
@@ -174,13 +174,18 @@ def test_infinite_return_is_named_before_it_correlates() -> None:
 
 
 def test_downside_deviation_counts_losses_over_all_days() -> None:
-    returns = np.array([0.03, -0.01, 0.02, -0.03])
+    returns = np.array([0.03, -0.01, 0.02, -0.03] * 3)
 
     found = downside_deviation(returns)
 
     assert found is not None
     assert found.value == pytest.approx(math.sqrt((0.01**2 + 0.03**2) / 4 * 365))
-    assert downside_deviation(np.array([0.1])) is None
+
+
+@pytest.mark.parametrize("target", [np.nan, np.inf])
+def test_downside_of_a_target_that_is_none_is_our_own_mistake(target: float) -> None:
+    with pytest.raises(InvariantBroken, match=f"daily target is {target}, must be finite"):
+        downside_deviation(sample()[:, 2], target=target)
 
 
 def test_downside_deviation_equals_empyrical() -> None:

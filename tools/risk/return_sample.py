@@ -12,6 +12,8 @@ from domain.errors import InvariantBroken, StaleOrDisputed
 from tools.history import FloatArray
 
 MIN_OBSERVATIONS: Final = 2
+MIN_SPREAD_DAYS: Final = 10
+"""Of a deviation, a drawdown or a correlation: fewer days say next to nothing about how far a series can move."""
 TIE: Final = 1e-9  # 0.95 * 100 is 95.00000000000001 in floats and must select the 95th loss
 WHOLE_LOSS: Final = -1.0
 

@@ -11,10 +11,17 @@ from functools import partial
 
 import numpy as np
 
+from domain.errors import InvariantBroken
 from domain.risk import Estimate, TailRisk
 from tools.history import DAYS_PER_YEAR, FloatArray
 from tools.risk.bootstrap import SEED, bootstrapped
-from tools.risk.return_sample import drop_unknown, known_growth, least_observations, require_question
+from tools.risk.return_sample import (
+    MIN_SPREAD_DAYS,
+    drop_unknown,
+    known_growth,
+    least_observations,
+    require_question,
+)
 from tools.risk.student_t import matched_freedom, standard_tail
 from tools.risk.tail_definition import INTERVAL_CONFIDENCE, Tail, order_statistics, tail_matrix, tail_of
 
@@ -28,26 +35,31 @@ class Drawdown:
 
 
 def volatility(returns: FloatArray, *, seed: int = SEED) -> Estimate | None:
-    """Annualized standard deviation (n - 1) of daily returns, shape (n,); NaN dropped; None below 2."""
+    """Annualized standard deviation (n - 1) of daily returns, shape (n,); NaN dropped; None below 10."""
     known = drop_unknown(returns)
-    return bootstrapped(known, _annual_deviation, method="sample", seed=seed) if known is not None else None
+    if known is None or known.size < MIN_SPREAD_DAYS:
+        return None
+    return bootstrapped(known, _annual_deviation, method="sample", seed=seed)
 
 
 def downside_deviation(returns: FloatArray, *, target: float = 0.0, seed: int = SEED) -> Estimate | None:
-    """Annualized root mean square of shortfalls below a daily target, over all n days; NaN dropped; None below 2.
+    """Annualized root mean square of shortfalls below a daily target, over all n days; NaN dropped; None below 10.
 
-    Sortino and van der Meer (1991): days above the target count as zero and stay in the denominator.
+    Sortino and van der Meer (1991): days above the target count as zero and stay in the denominator. A target that is
+    not finite raises InvariantBroken.
     """
+    if not math.isfinite(target):
+        raise InvariantBroken(f"daily target is {target}, must be finite")
     known = drop_unknown(returns)
-    if known is None:
+    if known is None or known.size < MIN_SPREAD_DAYS:
         return None
     return bootstrapped(known, partial(_annual_downside, target=target), method="sample", seed=seed)
 
 
 def max_drawdown(returns: FloatArray, *, seed: int = SEED) -> Drawdown | None:
-    """Of the wealth that daily returns compound to, shape (n,); NaN dropped; None below 2; below -1 raises."""
+    """Of the wealth that daily returns compound to, shape (n,); NaN dropped; None below 10; below -1 raises."""
     known = known_growth(returns)
-    if known is None:
+    if known is None or known.size < MIN_SPREAD_DAYS:
         return None
     return Drawdown(
         depth=bootstrapped(known, _deepest_fall, method="compounded", seed=seed),
