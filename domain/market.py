@@ -6,6 +6,7 @@ from collections import Counter
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -255,10 +256,16 @@ class MarketHistory(Value):
     """Borrowed over supplied, per strategy that lends."""
 
     @model_validator(mode="after")
-    def _series_match_days(self) -> Self:
-        for series in (*self.supply_apr, *self.share_price, *self.price_usd, *self.supplied, *self.utilization):
-            if len(series.values) != len(self.days):
-                raise ValueError(f"series {series.subject} has {len(series.values)} values for {len(self.days)} days")
+    def _days_rise_and_series_match_them(self) -> Self:
+        for row, (before, day) in enumerate(pairwise(self.days), start=1):
+            if day <= before:
+                raise ValueError(f"column days, row {row}: must be later than row {row - 1}, {before}, got {day}")
+        for kind in (self.supply_apr, self.share_price, self.price_usd, self.supplied, self.utilization):
+            for row, series in enumerate(kind):
+                if any(earlier.subject == series.subject for earlier in kind[:row]):
+                    raise ValueError(f"series {series.subject}, row {row}: a subject has one series per kind")
+                if len(series.values) != len(self.days):
+                    raise ValueError(f"series {series.subject} has {len(series.values)} values, {len(self.days)} days")
         return self
 
 

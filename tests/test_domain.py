@@ -126,8 +126,23 @@ def test_a_snapshot_finds_rates_and_answers_none_for_others():
 def test_a_history_refuses_a_series_of_another_length():
     series = DailySeries(subject="aave-dai", values=(0.1,))
 
-    with pytest.raises(ValidationError, match="1 values for 2 days"):
+    with pytest.raises(ValidationError, match="1 values, 2 days"):
         MarketHistory(days=(NOW, NOW + timedelta(days=1)), supply_apr=(series,), share_price=(), price_usd=())
+
+
+@pytest.mark.parametrize("second", [NOW, NOW - timedelta(days=1)], ids=["repeated", "falling"])
+def test_a_history_refuses_days_that_do_not_rise(second):
+    with pytest.raises(ValidationError, match="column days, row 1: must be later than row 0"):
+        MarketHistory(days=(NOW, second), supply_apr=(), share_price=(), price_usd=())
+
+
+@pytest.mark.parametrize("kind", ["supply_apr", "share_price", "price_usd", "supplied", "utilization"])
+def test_a_history_refuses_two_series_of_one_subject_and_kind(kind):
+    twice = tuple(DailySeries(subject="aave-dai", values=(rate,)) for rate in (0.1, 0.2))
+    none = {"supply_apr": (), "share_price": (), "price_usd": ()}
+
+    with pytest.raises(ValidationError, match="series aave-dai, row 1: a subject has one series per kind"):
+        MarketHistory(days=(NOW,), **{**none, kind: twice})
 
 
 def test_every_field_of_a_plan_that_matters_changes_its_batch_digest():
