@@ -228,10 +228,12 @@ def test_all_columns_constant_still_gives_a_finite_matrix() -> None:
     assert found.shrunk == pytest.approx(np.eye(2))
 
 
-def test_correlation_without_two_complete_rows_is_unknown() -> None:
-    values = np.array([[0.1, np.nan], [0.2, 0.1], [np.nan, 0.3]])
+def test_correlation_without_ten_complete_rows_is_unknown() -> None:
+    values = heavy_tailed(22).reshape(11, 2)
+    values[3, 1] = np.nan
 
-    assert correlation(values) is None
+    assert correlation(values) is not None
+    assert correlation(values[:10]) is None
 
 
 @given(st.lists(st.floats(-0.5, 0.5), min_size=2, max_size=60), st.sampled_from(LEVELS))

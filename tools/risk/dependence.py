@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from tools.history import FloatArray
-from tools.risk.return_sample import MIN_OBSERVATIONS, TIE, complete_rows, name_columns
+from tools.risk.return_sample import MIN_SPREAD_DAYS, TIE, complete_rows, name_columns
 
 STRESSED_SHARE: Final = 0.2
 """Share of days that count as stress: those on which the average subject lost most."""
@@ -35,14 +35,14 @@ class StressedCorrelation:
 
 
 def correlation(values: FloatArray, columns: Sequence[str] | None = None) -> Correlation | None:
-    """Sample and Ledoit-Wolf (2004) shrunk correlation of (n_days, n_subjects); None below 2 complete rows.
+    """Sample and Ledoit-Wolf (2004) shrunk correlation of (n_days, n_subjects); None below 10 complete rows.
 
     Columns are standardized first: shrinking covariances towards one variance would drown stable coins in ether.
     """
     from sklearn.covariance import ledoit_wolf  # costs 1.6 s to import
 
     complete = complete_rows(values, name_columns(values) if columns is None else columns)
-    if complete.shape[0] < MIN_OBSERVATIONS or not complete.shape[1]:
+    if complete.shape[0] < MIN_SPREAD_DAYS or not complete.shape[1]:
         return None
     scaled = _standardized(complete)
     covariance, shrinkage = ledoit_wolf(scaled, assume_centered=True)
