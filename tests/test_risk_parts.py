@@ -86,6 +86,8 @@ def test_contributions_of_little_or_of_nothing_are_unknown() -> None:
     assert cvar_contributions(WEIGHTS, sample(19), level=0.95) is None
     assert var_contributions(WEIGHTS, np.full((50, 3), np.nan), level=0.95) is None
     assert volatility_contributions(WEIGHTS, np.full((50, 3), 0.25)) is None
+    assert volatility_contributions(np.array([0.5, 0.3, 0.2]), np.full((200, 3), 0.001)) is None
+    assert volatility_contributions(np.array([0.1, 0.2, -0.3]), np.repeat(sample(200, 1), 3, axis=1)) is None
     assert volatility_contributions(WEIGHTS, sample(1)) is None
 
 

@@ -25,6 +25,8 @@ from tools.risk.return_sample import (
 from tools.risk.tail_definition import quantile_index
 
 SAME_LOSS: Final = 1e-15
+STANDS_STILL: Final = 1e-12
+"""Against the sum of the holdings' own sizes: a book that moves less moves by rounding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,10 +41,10 @@ class Contributions:
 def volatility_contributions(weights: FloatArray, values: FloatArray) -> Contributions | None:
     """Of the annualized deviation (n - 1) of (n_days, n) returns; rows with NaN dropped; None below 2 rows.
 
-    A book that does not move has no derivative: None.
+    A book that does not move, up to rounding, has no derivative: None.
     """
     known = _known_rows(weights, values, least=MIN_OBSERVATIONS)
-    if known is None:
+    if known is None or not _moves(weights, known):
         return None
     centred = known - known.mean(axis=0)
     scale = DAYS_PER_YEAR / (known.shape[0] - 1)
@@ -93,6 +95,11 @@ def _tail_contributions(
 def _contributions(weights: FloatArray, marginal: FloatArray) -> Contributions:
     component = np.asarray(weights * marginal)
     return Contributions(total=float(component.sum()), component=component, marginal=np.asarray(marginal))
+
+
+def _moves(weights: FloatArray, known: FloatArray) -> bool:
+    size = float(np.max(np.abs(known) @ np.abs(weights), initial=0.0))
+    return float(np.ptp(known @ weights)) > STANDS_STILL * size
 
 
 def _known_rows(weights: FloatArray, values: FloatArray, *, least: int) -> FloatArray | None:
