@@ -68,25 +68,55 @@ class Prices(NamedTuple):
 
 
 def var_figures(history: Path, scored: Path | None = None) -> list[Figure]:
-    """The table is printed; its totals are returned; none where the second folder has no prices to score."""
+    """The tables are printed, their totals returned; nothing is returned for what had nothing to score.
+
+    With a second folder its assets that no scored book holds have a table and totals of their own, and closes that
+    are in no table are counted.
+    """
     if scored is not None and not (scored / PRICES).is_file():
         return []
-    scores = list(var_scores(read_prices(history, scored)))
+    prices = read_prices(history, scored)
+    scores, others = list(var_scores(prices)), list[Score]()
+    if not scores:
+        print(f"skipped: no book has {WARMUP_DAYS} days of history and enough days to score")
+        return []
     print(score_table(scores))
+    if scored is not None:
+        others = [score for score in asset_scores(prices) if score.book not in _days_of(scores)]
+        if others:
+            print(f"\nassets in none of these books\n{score_table(others)}")
+        _print_left_out(prices, _days_of([*scores, *others]))
+    return [*_totals(scores, ""), *_totals(others, "_other_assets")]
+
+
+def _totals(scores: list[Score], kind: str) -> list[Figure]:
+    """Without a row none: no test was rejected of none is no result. Likewise for intervals."""
     ratios = [score.shortfall for score in scores if score.shortfall is not None]
-    held = sum(ratio.contains_one for ratio in ratios)
-    books = f"{len(scores)} rows, each with Kupiec and Christoffersen's independence, 5 % after Holm"
-    return [
-        Figure("var_tests", 2 * len(scores), "tests", note=books),
-        Figure("var_rejections", rejections(scores), "tests", 0),
-        Figure(
-            "es_intervals_containing_1",
-            held,
-            "intervals",
-            len(ratios),
-            f"{len(scores) - len(ratios)} rows have below 5",
-        ),
+    held, few = sum(ratio.contains_one for ratio in ratios), f"{len(scores) - len(ratios)} rows have below 5"
+    rows = f"{len(scores)} rows, each with Kupiec and Christoffersen's independence, 5 % after Holm"
+    tests = [
+        Figure(f"var_tests{kind}", 2 * len(scores), "tests", note=rows),
+        Figure(f"var_rejections{kind}", rejections(scores), "tests", 0),
     ]
+    intervals = [Figure(f"es_intervals_containing_1{kind}", held, "intervals", len(ratios), few)]
+    return [*(tests if scores else []), *(intervals if ratios else [])]
+
+
+def _days_of(scores: list[Score]) -> dict[str, int]:
+    """Of each asset in these rows, the most days on which one of them was scored."""
+    days: dict[str, int] = {}
+    for score in scores:
+        for asset in BOOKS.get(score.book, {score.book: 1.0}):
+            days[asset] = max(days.get(asset, 0), score.days)
+    return days
+
+
+def _print_left_out(prices: Prices, days: Mapping[str, int]) -> None:
+    given = {str(asset): int(count) for asset, count in prices.is_scored.sum().items()}
+    left = [f"{name} {n - days.get(name, 0)} of {n}" for name, n in given.items() if n > days.get(name, 0)]
+    if left:
+        needs = f"{WARMUP_DAYS} days before them, a price the day before, {MIN_DAYS} such days"
+        print(f"closes not scored, for want of {needs}: {', '.join(left)}")
 
 
 def read_prices(history: Path, scored: Path | None = None) -> Prices:
@@ -171,7 +201,10 @@ def _closes(folder: Path) -> pd.DataFrame:
     """Positive closes by day and asset without holes in the days; of repeated days the preferred source's."""
     table = read_table(folder, PRICES, ("date", "asset", "close", "source"))
     table = table.assign(rank=table["source"].map({source: rank for rank, source in enumerate(SOURCES)}))
-    table = table[table["close"] > 0].sort_values("rank", kind="stable", na_position="last")
+    is_price = np.isfinite(table["close"]) & (table["close"] > 0)
+    if not is_price.all():
+        print(f"left out: {int((~is_price).sum())} of {len(table)} closes of {folder} are not above 0 and finite")
+    table = table[is_price].sort_values("rank", kind="stable", na_position="last")
     table = table.drop_duplicates(["date", "asset"], keep="first")
     return table.pivot(index="date", columns="asset", values="close").sort_index().asfreq("D")
 

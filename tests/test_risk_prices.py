@@ -117,3 +117,38 @@ def test_markets_that_nobody_has_seen_are_scored_one_by_one(tmp_path: Path) -> N
 
 def test_folder_without_prices_scores_nothing(tmp_path: Path) -> None:
     assert var_figures(write_prices(tmp_path / "history", ["BTC"], 10), tmp_path / "none") == []
+
+
+def test_too_short_a_history_measures_nothing_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history = write_prices(tmp_path / "history", ["BTC"], 200)
+    later = write_prices(tmp_path / "later", ["BTC"], 150, start=START + timedelta(days=200))
+
+    assert var_figures(history, later) == []
+    assert "skipped: no book has 500 days of history and enough days to score" in capsys.readouterr().out
+
+
+def test_asset_beside_the_books_is_scored_and_what_is_not_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history = write_prices(tmp_path / "history", ["BTC"], 700)
+    later = write_prices(tmp_path / "later", ["BTC", "SOL", "SHORT"], 650, start=START + timedelta(days=700), seed=2)
+    table = pd.read_parquet(later / PRICES)
+    table = table[(table["asset"] != "SHORT") | (table["date"] < "2022-03-01")]
+    table.loc[(table["asset"] == "BTC") & (table["date"] == "2022-01-15"), "close"] = -1.0
+    table.to_parquet(later / PRICES)
+
+    figures = {figure.name: figure.value for figure in var_figures(history, later)}
+
+    said = capsys.readouterr().out
+    assert (figures["var_tests"], figures["var_tests_other_assets"]) == (4, 4)
+    assert "| SOL, 95%" in said
+    assert "1 of 1390 closes" in said
+    assert "BTC 1 of 649, SHORT 90 of 90, SOL 501 of 650" in said
+
+
+def test_folder_of_impossible_prices_measures_nothing(tmp_path: Path) -> None:
+    history = write_prices(tmp_path / "history", ["BTC"], 700)
+    later = write_prices(tmp_path / "later", ["BTC"], 150, start=START + timedelta(days=700))
+    pd.read_parquet(later / PRICES).assign(close=-1.0).to_parquet(later / PRICES)
+
+    assert var_figures(history, later) == []
