@@ -9,9 +9,10 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 TARGET: Final = Path("build/quality.json")
+REFUSED: Final = 2
 THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -24,10 +25,11 @@ def main() -> None:
     from bench.quality_pools import pool_table
     from bench.quality_scores import score_quality
     from bench.quality_var import var_figures
-    from domain.errors import ConfigurationInvalid
+    from domain.errors import ConfigurationInvalid, StaleOrDisputed
     from tests.market_data import LENDING, POOLS, PRICES
 
     data, test = _folders()
+    TARGET.unlink(missing_ok=True)  # an older run's figures must not speak for this one
     figures = []
     try:
         if _has(data, test, LENDING):
@@ -35,14 +37,16 @@ def main() -> None:
             figures += score_quality(data, test)
             if test is None:
                 allocation_quality(data)
+            else:
+                print("skipped: the allocation table, which has periods of its own; run without TEST for it")
         if _has(test or data, None, POOLS):
             pool_table(test or data)
         if _has(data, test, PRICES):
             figures += var_figures(data, test)
-    except ConfigurationInvalid as refusal:
-        sys.exit(str(refusal))
+    except (ConfigurationInvalid, StaleOrDisputed) as refusal:
+        _refuse(str(refusal))
     if not figures:
-        sys.exit(f"nothing was scored: {test or data} has none of the tables of the market data")
+        _refuse(f"nothing was scored: {test or data} has no table of the market data with enough to score")
     from bench.figures import write_figures
 
     write_figures(TARGET, figures)
@@ -61,13 +65,34 @@ def _folders() -> tuple[Path, Path | None]:
     return chosen.data, chosen.test
 
 
+def _refuse(reason: str) -> NoReturn:
+    print(reason, file=sys.stderr)
+    sys.exit(REFUSED)
+
+
 def _has(data: Path, test: Path | None, table: Path) -> bool:
-    """A part without its file is skipped, and says so."""
+    """A part without its file, or without a row in it, is skipped and says so."""
     for folder in (data, test):
-        if folder is not None and not (folder / table).is_file():
+        if folder is None:
+            continue
+        if not (folder / table).is_file():
             print(f"skipped: {folder} has no {table}", flush=True)
             return False
+        if not _rows(folder / table):
+            print(f"skipped: {folder / table} has no row", flush=True)
+            return False
     return True
+
+
+def _rows(path: Path) -> int:
+    import pandas as pd
+
+    from domain.errors import ConfigurationInvalid
+
+    try:
+        return len(pd.read_parquet(path))
+    except (OSError, ValueError) as error:
+        raise ConfigurationInvalid(f"{path} is no readable Parquet file: {error}") from error
 
 
 if __name__ == "__main__":

@@ -35,6 +35,9 @@ def pool_table(folder: Path) -> None:
     """Persistence against what the product says of a pool that it has no model for."""
     pools = read_table(folder, POOLS, ("date", "pool", "apy"))
     answers = [answer for _, rows in pools.groupby("pool") for answer in forecasts_of(daily_rates(rows))]
+    if not answers:
+        print(f"skipped: no DEX pool of {folder} has {FIRST_DAY + HORIZON_DAYS} days in a row to score")
+        return
     print(f"\nDEX pools, {len(answers)} forecasts of the mean APY of the next {HORIZON_DAYS} days without a model")
     print(_table(answers).to_string(index=False, float_format="{:.4f}".format), flush=True)
 

@@ -51,7 +51,8 @@ def score_quality(data: Path, test: Path | None) -> list[Figure]:
     rows = np.array([row for market in read_markets(data, test) for row in _calm_days(market, facts)]).reshape(-1, 4)
     score, utilization, distance, trouble = rows.T
     if not 0.0 < trouble.sum() < trouble.size:
-        return []  # nothing to rank: trouble never came, or always
+        print(f"skipped: scores before trouble; it followed {trouble.sum():.0f} of {trouble.size} calm market days")
+        return []
     alarms = int((score < ALARM_BELOW).sum())
     note = f"{trouble.mean():.2%} of {trouble.size} calm market days; {alarms} alarms each"
     figures = []
