@@ -32,7 +32,8 @@ class Certificate(Value):
     """Proof that a solver's answer is the best one: no allowed answer exceeds `bound`, by weak duality."""
 
     solver: Slug
-    """The path that ran; one that ends in `-warm` began at a recorded start."""
+    """The path that ran. A decision solves cold; `-warm` ends the path of an answer found from the one before it, as
+    when trades not worth their gas are taken back. The same arguments give the same bytes."""
     objective: Ratio
     bound: Ratio
     gap: Ratio

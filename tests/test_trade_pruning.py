@@ -22,6 +22,17 @@ def test_trade_that_does_not_pay_its_gas_is_left_alone() -> None:
     assert dear.left_alone == ("a",)
 
 
+def test_a_decision_solves_cold_and_says_where_an_answer_came_from_the_one_before_it() -> None:
+    lines = [line("a", 0.030, current=0.45), line("b", 0.032, current=0.45)]
+
+    free = optimize(problem(lines, [cash("usdc", 0.1)]))
+    pruned, again = (optimize(problem(lines, [cash("usdc", 0.1)], trade_cost=1.0)) for _ in range(2))
+
+    assert free.certificate.solver == "highs-dual"
+    assert pruned.certificate.solver == "highs-dual-warm"
+    assert pruned == again
+
+
 def test_trade_below_the_least_is_not_made() -> None:
     lines = [line("a", 0.03, current=0.5), line("b", 0.05)]
     caps = (cap("strategy:b", 0.4, "b"),)
