@@ -48,8 +48,14 @@ def score_quality(data: Path, test: Path | None) -> list[Figure]:
     Beside utilization alone and peg distance alone, ranked the same way and with as many alarms.
     """
     facts = load_risk_facts(CONFIG_DIRECTORY / PROTOCOL_SCORES_FILE)
-    rows = np.array([row for market in read_markets(data, test) for row in _calm_days(market, facts)]).reshape(-1, 4)
+    markets = list(read_markets(data, test))
+    rows = np.array([row for market in markets for row in _calm_days(market, facts)]).reshape(-1, 4)
     score, utilization, distance, trouble = rows.T
+    given = int(sum(market.is_scored.sum() for market in markets))
+    print(
+        f"scores before trouble: {given - trouble.size} of {given} stable market days not scored: in trouble already, "
+        f"below {SMALLEST_USD:,.0f} USD, without a reading, a market's first {TREND_DAYS} or its last"
+    )
     if not 0.0 < trouble.sum() < trouble.size:
         print(f"skipped: scores before trouble; it followed {trouble.sum():.0f} of {trouble.size} calm market days")
         return []

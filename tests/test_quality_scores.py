@@ -82,6 +82,12 @@ def test_only_days_of_the_other_folder_are_scored(tmp_path: Path) -> None:
     assert figures(history, calm) == {}
 
 
+def test_days_that_are_not_scored_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures(write_market(tmp_path, filling_up(), np.ones(DAYS)))
+
+    assert "34 of 120 stable market days not scored" in capsys.readouterr().out  # the first 30, three full, the last
+
+
 @pytest.mark.parametrize(("day", "is_alarm"), [(date(2022, 5, 8), False), (date(2022, 5, 9), True)])
 def test_ust_was_warned_of_one_day_before_its_pool_was_lent_out(*, day: date, is_alarm: bool) -> None:
     folder = need_table(LENDING).parent.parent
