@@ -150,15 +150,16 @@ def test_first_day_loss_is_a_drawdown_from_the_start() -> None:
 
 
 def test_horizon_compounds_overlapping_windows_and_counts_independent_ones() -> None:
-    returns = heavy_tailed(100)
+    returns = heavy_tailed(104)
 
     windows = compound_windows(returns, 5)
     found = tail(returns, horizon_days=5)
 
     assert windows is not None
     assert windows[0] == pytest.approx(np.prod(1 + returns[:5]) - 1)
-    assert windows.size == 96
-    assert found.var.sample_size == 96 // 5
+    assert windows.size == 100
+    assert found.var.sample_size == 20
+    assert historical_tail(returns[:-1], level=0.95, horizon_days=5) is None
 
 
 def test_horizon_longer_than_the_series_is_unknown() -> None:

@@ -17,6 +17,7 @@ from tools.risk.filtered_tail import (
     walk_forward_tails,
 )
 from tools.risk.tail_choice import FILTERED_FROM_DAYS, chosen_tail, was_pegged
+from tools.risk.tail_definition import weighted_tail
 
 BOTH = [VOLATILE, PEGGED]
 LEVELS = (0.95, 0.99)
@@ -54,7 +55,9 @@ def test_var_rises_with_the_volatility_of_the_last_days() -> None:
 
 
 def test_horizon_compounds_residuals_at_the_same_volatility() -> None:
-    assert var_of(noise(3000), horizon_days=9) == pytest.approx(3 * var_of(noise(3000)), rel=0.2)
+    scenarios = next_scenarios(noise(3000), VOLATILE, horizon_days=9)
+
+    assert weighted_tail(*scenarios, 0.99).var == pytest.approx(3 * var_of(noise(3000)), rel=0.2)
 
 
 def test_residual_a_year_old_counts_half() -> None:
@@ -129,8 +132,21 @@ def test_feed_that_stood_still_does_not_turn_its_first_move_into_ruin() -> None:
 
 def test_series_that_never_moved_has_no_tail_and_one_that_is_short_has_none_known() -> None:
     assert var_of(np.zeros(200)) == 0.0
-    assert filtered_tail(noise(129), level=0.99, volatility=VOLATILE) is None
-    assert filtered_tail(noise(130), level=0.99, volatility=VOLATILE) is not None
+    assert filtered_tail(noise(130), level=0.99, volatility=VOLATILE) is None  # 100 residuals weigh as 99.7
+    assert filtered_tail(noise(131), level=0.99, volatility=VOLATILE) is not None
+
+
+@pytest.mark.parametrize("days", [49, 279, 400])
+def test_few_spans_that_do_not_overlap_leave_a_long_horizon_unknown(days: int) -> None:
+    assert chosen_tail(noise(days), is_pegged=False, level=0.95, horizon_days=30) is None
+
+
+@pytest.mark.parametrize("volatility", BOTH)
+def test_years_of_days_say_something_about_a_month(volatility: VolatilityFilter) -> None:
+    found = filtered_tail(noise(900), level=0.95, volatility=volatility, horizon_days=30)
+
+    assert found is not None
+    assert found.var.sample_size >= 20
 
 
 @pytest.mark.parametrize(("value", "rule"), [(np.inf, "must be finite"), (-1.5, "must be at least -1")])
@@ -142,7 +158,7 @@ def test_impossible_return_is_named_with_its_row(value: float, rule: str) -> Non
         filtered_tail(returns, level=0.95, volatility=VOLATILE)
 
 
-@pytest.mark.parametrize(("level", "horizon_days"), [(0.5, 1), (1.0, 1), (0.95, 0)])
+@pytest.mark.parametrize(("level", "horizon_days"), [(0.5, 1), (1.0, 1), (0.95, 0), (0.95, 31)])
 def test_question_without_a_meaning_is_our_own_mistake(level: float, horizon_days: int) -> None:
     with pytest.raises(InvariantBroken, match="must lie between"):
         filtered_tail(noise(400), level=level, volatility=VOLATILE, horizon_days=horizon_days)

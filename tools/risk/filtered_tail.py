@@ -56,15 +56,17 @@ def filtered_tail(
     Beyond one day consecutive residuals compound at today's volatility, which EWMA expects to stay, and at most one
     jump falls into the horizon. The sample size is Kish's effective one of the weighted scenarios, over the horizon;
     intervals are bootstrapped with so many draws from them and hold for the given volatility.
-    NaN is dropped; None below 30 + 1 / (1 - level) + horizon_days known days. A series of zeros has tail 0.
+    NaN is dropped; None where that size is below 1 / (1 - level). A series of zeros has tail 0.
     """
     require_question(level, horizon_days)
     known = known_growth(returns)
-    if known is None or known.size < WARMUP_DAYS + least_observations(level) + horizon_days - 1:
+    if known is None or known.size <= WARMUP_DAYS + horizon_days:
         return None
     scenarios = next_scenarios(known, volatility, horizon_days=horizon_days)
+    size = int(1.0 / float(np.sum(scenarios.probabilities**2)) + TIE) // horizon_days
+    if size < least_observations(level):
+        return None
     values = weighted_tail(*scenarios, level)
-    size = max(int(1.0 / float(np.sum(scenarios.probabilities**2)) + TIE) // horizon_days, 1)
     drawn = _redrawn(scenarios, level, size, seed)
     var, cvar = (
         _estimate(value, sample, size=size, method=volatility.name)

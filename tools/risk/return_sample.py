@@ -16,6 +16,8 @@ MIN_SPREAD_DAYS: Final = 10
 """Of a deviation, a drawdown or a correlation: fewer days say next to nothing about how far a series can move."""
 TIE: Final = 1e-9  # 0.95 * 100 is 95.00000000000001 in floats and must select the 95th loss
 WHOLE_LOSS: Final = -1.0
+MAX_HORIZON_DAYS: Final = 30
+"""A history of years holds too few longer spans side by side to say anything about their tail."""
 
 
 def drop_unknown(returns: FloatArray, *, column: str = "portfolio") -> FloatArray | None:
@@ -67,8 +69,10 @@ def refuse(
 
 def require_question(level: float, horizon_days: int) -> None:
     """Raises InvariantBroken: which tail is asked for is our own choice, never an input."""
-    if not 0.5 < level < 1 or horizon_days < 1:  # noqa: PLR2004
-        raise InvariantBroken(f"level {level} must lie between 0.5 and 1, horizon {horizon_days} be at least 1 day")
+    if not 0.5 < level < 1 or not 1 <= horizon_days <= MAX_HORIZON_DAYS:  # noqa: PLR2004
+        raise InvariantBroken(
+            f"level {level} must lie between 0.5 and 1, horizon {horizon_days} from 1 to {MAX_HORIZON_DAYS} days"
+        )
 
 
 def least_observations(level: float) -> int:

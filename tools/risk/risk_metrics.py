@@ -72,13 +72,13 @@ def historical_tail(returns: FloatArray, *, level: float, horizon_days: int = 1,
 
     Horizons above one day use overlapping compounded windows; the sample size counts those that do not overlap.
     VaR's interval comes from order statistics, CVaR's from the block bootstrap. NaN is dropped; None below
-    1 / (1 - level) windows, where not even one loss beyond the quantile is expected.
+    1 / (1 - level) windows that do not overlap, where not even one loss beyond the quantile is expected.
     """
     require_question(level, horizon_days)
     windows = compound_windows(_known(returns, horizon_days), horizon_days)
-    if windows is None or windows.size < least_observations(level):
+    independent = 0 if windows is None else windows.size // horizon_days
+    if windows is None or independent < least_observations(level):
         return None
-    independent = max(windows.size // horizon_days, 1)
     var, cvar = tail_of(windows, level)
     low, high = order_statistics(np.sort(-windows), level, independent)
     return TailRisk(

@@ -22,7 +22,8 @@ def chosen_tail(
 ) -> TailRisk | None:
     """Filtered historical simulation from 280 known days on, with jumps for a book of pegged tokens alone.
 
-    A shorter history is read as it is; the estimates' `method` says which one spoke. None where that one is.
+    A shorter history is read as it is; the estimates' `method` says which one spoke. None where that one is: both ask
+    for 1 / (1 - level) observations over the horizon that do not overlap.
     """
     if np.count_nonzero(~np.isnan(returns)) < FILTERED_FROM_DAYS:
         return historical_tail(returns, level=level, horizon_days=horizon_days, seed=seed)
