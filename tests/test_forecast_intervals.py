@@ -87,6 +87,17 @@ def test_days_that_fall_are_refused() -> None:
         walk_margins(np.array([2, 1]), np.zeros(2), horizon_days=7, confidence=0.8)
 
 
+@pytest.mark.parametrize("horizon_days", [0, -3])
+def test_scores_known_before_their_day_is_over_are_refused(horizon_days: int) -> None:
+    with pytest.raises(InvariantBroken, match=f"at least one day later, got horizon_days {horizon_days}"):
+        walk_margins(days(3), draws(3), horizon_days=horizon_days, confidence=0.8)
+
+
+def test_fewer_scores_than_days_are_refused() -> None:
+    with pytest.raises(InvariantBroken, match=r"got \(200,\) days and \(100,\) scores"):
+        walk_margins(np.arange(200), np.zeros(100), horizon_days=7, confidence=0.8)
+
+
 def test_no_rows_give_no_margins() -> None:
     assert walk_margins(np.array([], dtype=np.int64), np.array([]), horizon_days=7, confidence=0.8).lower.size == 0
 

@@ -43,6 +43,10 @@ def walk_margins(day: IntArray, scores: FloatArray, *, horizon_days: int, confid
         raise InvariantBroken("conformal margins need rows with rising days; sort them by day first")
     if not 0.0 < confidence < 1.0:
         raise InvariantBroken(f"a confidence lies between 0 and 1, got {confidence}")
+    if horizon_days < 1:
+        raise InvariantBroken(f"a score is known at least one day later, got horizon_days {horizon_days}")
+    if day.shape != scores.shape:
+        raise InvariantBroken(f"every row has one day and one score, got {day.shape} days and {scores.shape} scores")
     wanted = (1.0 - confidence) / 2.0
     lower = _walk(_Tail(-1.0, wanted), day, scores, horizon_days)
     return Margins(lower, _walk(_Tail(1.0, wanted), day, scores, horizon_days))
