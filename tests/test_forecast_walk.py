@@ -162,3 +162,9 @@ def test_refits_that_do_not_rise_are_refused(panel: RatePanel, refits: tuple[int
 def test_a_horizon_of_no_day_is_refused(panel: RatePanel) -> None:
     with pytest.raises(InvariantBroken, match="at least one day ahead"):
         Rehearsal(panel, horizon_days=0, refits=[110])
+
+
+@pytest.mark.parametrize("refits", [(-5, 110), (5000,), (110, DAYS)])
+def test_refits_outside_of_the_panel_are_refused(panel: RatePanel, refits: tuple[int, ...]) -> None:
+    with pytest.raises(InvariantBroken, match=f"refits are days 0 to {TODAY} of the panel"):
+        walk_forward(panel, horizon_days=HORIZON_DAYS, refits=refits)

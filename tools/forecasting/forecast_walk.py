@@ -60,9 +60,11 @@ class Rehearsal:
         horizon_days: int,
         refits: Sequence[int],
     ) -> None:
-        """`refits` are rising days of the panel."""
+        """`refits` are rising days of the panel, counted from its first."""
         if not refits or any(later <= earlier for earlier, later in pairwise(refits)):
             raise InvariantBroken(f"refits must be rising days, got {list(refits)}")
+        if refits[0] < 0 or refits[-1] >= panel.days.size:
+            raise InvariantBroken(f"refits are days 0 to {panel.days.size - 1} of the panel, got {list(refits)}")
         if horizon_days < 1:
             raise InvariantBroken(f"a forecast looks at least one day ahead, got horizon_days {horizon_days}")
         self._panel, self._horizon_days, self._refits = panel, horizon_days, tuple(refits)
