@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.errors import InvariantBroken, StaleOrDisputed
 from domain.market import DailySeries, Forecast, MarketHistory
 from tests.builders_history import make_history
 from tools.forecasting.forecast import average_levels, cut_spikes, forecast_aprs
@@ -89,6 +90,24 @@ def test_stale_series_promises_nothing() -> None:
 
 def test_three_quiet_days_are_not_yet_stale() -> None:
     assert forecast([*noisy(60), *[None] * 3]).model == "ewma-3d"
+
+
+@pytest.mark.parametrize("rate", [np.inf, -np.inf])
+def test_average_of_an_infinite_rate_is_refused(rate: float) -> None:
+    with pytest.raises(StaleOrDisputed, match="column aprs, row 1: must be finite"):
+        average_levels(np.array([0.05, rate, 0.05, 0.05]))
+
+
+@pytest.mark.parametrize("horizon_days", [0, -7])
+def test_horizon_without_a_day_is_refused(horizon_days: int) -> None:
+    with pytest.raises(InvariantBroken, match=f"at least one day ahead, got horizon_days {horizon_days}"):
+        forecast([0.04] * 60, horizon_days=horizon_days)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 2.0, np.nan])
+def test_confidence_outside_of_its_range_is_refused(confidence: float) -> None:
+    with pytest.raises(InvariantBroken, match="between 0 and 1"):
+        forecast_aprs(make_history(days=20), horizon_days=7, confidence=confidence)
 
 
 def test_gap_keeps_the_level_and_the_next_reading_counts_more() -> None:

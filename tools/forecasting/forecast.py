@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from domain.errors import InvariantBroken, StaleOrDisputed
 from domain.market import Catalog, Forecast, MarketHistory
 from tools.forecasting.forecast_own import PooledForecast, pooled_forecasts
 from tools.history import FloatArray, series_of
@@ -37,6 +38,10 @@ def forecast_aprs(
     therefore widened). Under MIN_SAMPLE_DAYS readings, or when the last is older than STALE_DAYS, it is the last rate
     with lower_apr <= 0.
     """
+    if horizon_days < 1:
+        raise InvariantBroken(f"a forecast looks at least one day ahead, got horizon_days {horizon_days}")
+    if not 0.0 < confidence < 1.0:
+        raise InvariantBroken(f"a confidence lies between 0 and 1, got {confidence}")
     pooled = (
         {} if catalog is None else pooled_forecasts(history, catalog, horizon_days=horizon_days, confidence=confidence)
     )
@@ -70,6 +75,9 @@ def average_levels(aprs: FloatArray) -> FloatArray:
 
     A day without a reading keeps the level, and the next reading counts for the days that passed.
     """
+    infinite = np.flatnonzero(np.isinf(aprs))
+    if infinite.size:
+        raise StaleOrDisputed(f"column aprs, row {int(infinite[0])}: must be finite or unknown (NaN)")
     levels = np.full(aprs.size, np.nan)
     level, gap = math.nan, 0
     for day, reading in enumerate(cut_spikes(aprs)):
