@@ -62,6 +62,10 @@ def test_readings_are_carried_for_three_days_and_no_longer() -> None:
         (lambda: frame().drop(columns="supply_apr"), r"need the columns \['supply_apr'\]"),
         (lambda: frame().iloc[:0], "no row"),
         (lambda: frame().assign(date=pd.NaT), "column date is empty in row 0"),
+        (lambda: frame().assign(date=range(10)), "column date, row 0: must be a date, got 0"),
+        (lambda: frame().assign(date="soon"), "column date, row 0: must be a date, got soon"),
+        (lambda: frame().assign(supply_apr=[0.1] * 9 + ["much"]), "column supply_apr, row 9: must be a number"),
+        (lambda: frame().assign(sentiment="good"), "column sentiment, row 0: must be a number, got good"),
         (lambda: frame().assign(group=["stable", "eth"] * 5).assign(market="m00"), "market m00 is in 2 groups"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Number
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -50,13 +51,13 @@ def panel_of(frame: pd.DataFrame) -> RatePanel:
 
     Columns: market, group, date (time zone allowed, read as UTC), supply_apr (fraction of one) and any of READINGS
     and CONTEXT. Infinite readings are unknown; of two rows for one market and day the later one in the frame counts.
-    Empty frames, missing columns, dates that are not dates, and a market in two groups are refused.
+    Empty frames, missing columns, dates that are not dates (as text ISO 8601, never plain numbers), readings that are
+    not numbers, and a market in two groups are refused.
     """
     import pandas as pd
 
     _check(frame)
-    date = pd.to_datetime(frame["date"], utc=True).dt.tz_localize(None).dt.normalize()
-    rows = frame.assign(date=date).drop_duplicates(["market", "date"], keep="last")
+    rows = frame.assign(date=_dates(frame["date"])).drop_duplicates(["market", "date"], keep="last")
     days = pd.date_range(rows["date"].min(), rows["date"].max(), freq="D")
     group_of = dict(zip(rows["market"].astype(str), rows["group"].astype(str), strict=True))
     markets = tuple(sorted(group_of))
@@ -83,10 +84,42 @@ def carried(values: FloatArray, *, days: int = CARRIED_DAYS) -> FloatArray:
 
 
 def _spread(column: pd.Series[float], place: tuple[IntArray, IntArray], shape: tuple[int, int]) -> FloatArray:
-    values = column.to_numpy(dtype=np.float64)
+    import pandas as pd
+
+    values = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
     spread = np.full(shape, np.nan)
     spread[place] = np.where(np.isfinite(values), values, np.nan)
     return spread
+
+
+def _dates(column: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp]:
+    """Midnight of each row's day in UTC; a number is no date, it would be read as nanoseconds since 1970."""
+    import pandas as pd
+
+    is_day = pd.api.types.is_datetime64_any_dtype(column)
+    days = column if is_day else column.astype(object).where(~_is_number(column), None)
+    dates = pd.to_datetime(days, utc=True, format="ISO8601", errors="coerce")
+    wrong = np.flatnonzero(dates.isna().to_numpy())
+    if wrong.size:
+        row = int(wrong[0])
+        raise StaleOrDisputed(f"column date, row {row}: must be a date, got {column.iloc[row]}")
+    return dates.dt.tz_localize(None).dt.normalize()
+
+
+def _is_number(column: pd.Series[pd.Timestamp]) -> BoolArray:
+    return np.array([isinstance(value, Number) for value in column], dtype=np.bool_)
+
+
+def _check_numbers(frame: pd.DataFrame) -> None:
+    import pandas as pd
+
+    for name in (*READINGS, *CONTEXT):
+        if name in frame.columns:
+            is_text = pd.to_numeric(frame[name], errors="coerce").isna() & frame[name].notna()
+            wrong = np.flatnonzero(is_text.to_numpy())
+            if wrong.size:
+                row = int(wrong[0])
+                raise StaleOrDisputed(f"column {name}, row {row}: must be a number, got {frame[name].iloc[row]}")
 
 
 def _check(frame: pd.DataFrame) -> None:
@@ -99,6 +132,7 @@ def _check(frame: pd.DataFrame) -> None:
         empty = np.flatnonzero(frame[name].isna().to_numpy())
         if empty.size:
             raise StaleOrDisputed(f"column {name} is empty in row {int(empty[0])}; every reading names its {name}")
+    _check_numbers(frame)
     groups = frame.groupby("market")["group"].nunique()
     if (groups > 1).any():
         raise StaleOrDisputed(f"market {groups.idxmax()} is in {groups.max()} groups; a market belongs to one group")
