@@ -100,6 +100,7 @@ CEILINGS: Final = (
 BOUNDS: Final = (
     Bounds("freshness.min_price_sources_count", 1, None, "a price that no source gives is no price"),
     Bounds("risk.min_sample_days_count", 2, None, "no spread can be measured on fewer observations"),
+    Bounds("risk.horizon_days", None, 30, "no tail is measured further ahead"),
     Bounds("protocol.min_score_points", None, 100, "no protocol scores higher"),
     Bounds("slippage.max_trade_slippage_bps", None, BPS_PER_ONE - 1, "a swap must bring something"),
     Bounds("slippage.emergency_floor_bps", None, BPS_PER_ONE - 1, "a swap must bring something, on the way out too"),
