@@ -45,6 +45,9 @@ def forecast_quality(data: Path, test: Path | None) -> list[Figure]:
         return []
     walk = _walk(sources)
     rows = walk.judged & ~np.isnan(walk.target) & sources.scored[walk.samples.day, walk.samples.market]
+    if not rows.any():
+        print(f"skipped: no row of {test or data} has the deposits, readings and outcome that a score needs")
+        return []
     table = _score(walk, rows)
     print("\nforecast of the mean supply rate of the next 7 days, percentage points, walk-forward")
     print(table.to_string(index=False, float_format="{:.4f}".format))
