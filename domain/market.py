@@ -280,7 +280,7 @@ class Forecast(Value):
     confidence: Ratio = Field(gt=0, lt=1)
     sample_days: int = Field(ge=0)
     model: Slug
-    """Who speaks: persistence, ewma-3d, or pooled-..., the trained model shrunk towards the baseline it names."""
+    """Who speaks: persistence, ewma or ewma-3d, or pooled-..., the trained model shrunk towards what it names."""
     persistence_apr: Ratio | None = None
     """The last rate seen."""
     average_apr: Ratio | None = None

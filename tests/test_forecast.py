@@ -110,6 +110,20 @@ def test_confidence_outside_of_its_range_is_refused(confidence: float) -> None:
         forecast_aprs(make_history(days=20), horizon_days=7, confidence=confidence)
 
 
+def test_last_rate_speaks_where_it_erred_less_than_the_average() -> None:
+    steps = 0.04 + np.cumsum(np.full(90, 0.0005))
+
+    found = forecast([float(rate) for rate in steps])
+
+    assert (found.model, found.expected_apr) == ("persistence", steps[-1])
+    assert found.lower_apr > 0
+
+
+def test_tie_and_too_short_a_past_leave_the_word_to_the_last_rate() -> None:
+    assert forecast([0.04] * 60).model == "persistence"
+    assert forecast(noisy(15)).model == "persistence"
+
+
 def test_gap_keeps_the_level_and_the_next_reading_counts_more() -> None:
     steady = average_levels(np.array([0.04, 0.04, 0.04, 0.0404]))
     gapped = average_levels(np.array([0.04, np.nan, np.nan, 0.0404]))

@@ -55,7 +55,20 @@ def test_baselines_are_computed_whoever_speaks(forecasts: dict[str, Forecast]) -
 def test_short_history_leaves_the_word_to_the_baseline() -> None:
     found = forecast_aprs(history(MIN_HISTORY_DAYS - 1), horizon_days=7, catalog=CATALOG)
 
-    assert {forecast.model for forecast in found} == {"ewma-3d"}
+    assert {forecast.model for forecast in found} <= {"ewma-3d", "persistence"}
+
+
+def test_baseline_that_the_walk_chose_speaks_without_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.forecasting.forecast_blend.WEIGHTS", (0.0,))
+
+    found = forecast_aprs(history(), horizon_days=7, catalog=CATALOG)
+    pooled = pooled_forecasts(history(), CATALOG, horizon_days=7, confidence=0.8)
+
+    assert pooled
+    said = {forecast.strategy: forecast for forecast in found}
+    for strategy, own in pooled.items():
+        assert own.blend.weight == 0.0
+        assert (said[strategy].model, said[strategy].expected_apr) == (str(own.blend.baseline), own.rate)
 
 
 def test_few_strategies_are_no_pool() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from domain.errors import InvariantBroken, StaleOrDisputed
 from domain.market import Catalog, Forecast, MarketHistory
 from tools.forecasting.forecast_own import PooledForecast, pooled_forecasts
-from tools.history import FloatArray, series_of
+from tools.history import FloatArray, carry_forward, series_of
 
 HALF_LIFE_DAYS: Final = 3
 MIN_SAMPLE_DAYS: Final = 10
@@ -23,6 +23,10 @@ MIN_RELATIVE_MARGIN: Final = 0.05
 SMALL_SAMPLE_PENALTY: Final = 10.0
 """Margins are widened by (1 + this / number of past errors): few errors say little about the next."""
 NAIVE_MARGIN_APR: Final = 0.05
+MIN_RACED_DAYS: Final = 20
+"""Past errors that the average must have been judged on before it may replace the last rate."""
+TIE: Final = 1e-9
+"""Relative; smaller savings are rounding."""
 AVERAGE_MODEL: Final = "ewma-3d"
 NAIVE_MODEL: Final = "persistence"
 
@@ -32,11 +36,12 @@ def forecast_aprs(
 ) -> tuple[Forecast, ...]:
     """One forecast per strategy with at least one reading: the mean supply APR of the next horizon_days days.
 
-    Fractions of one, annual simple. With a catalog and enough history the pooled model speaks where it beat the
-    baselines out of sample (forecast_own.py). Elsewhere the average does, with signed quantiles of its own
-    walk-forward errors at the same horizon (split conformal, Lei et al. 2018, 2.2, on overlapping errors and
-    therefore widened). Under MIN_SAMPLE_DAYS readings, or when the last is older than STALE_DAYS, it is the last rate
-    with lower_apr <= 0.
+    Fractions of one, annual simple. With a catalog and enough history the pooled walk's choice speaks: the model
+    where it beat the baselines out of sample, else the better baseline (forecast_own.py). Elsewhere the last rate or
+    the average does, whichever erred less on the series' own past at the same horizon, with signed quantiles of its
+    own walk-forward errors (split conformal, Lei et al. 2018, 2.2, on overlapping errors and therefore widened).
+    Under MIN_SAMPLE_DAYS readings, or when the last is older than STALE_DAYS, it is the last rate with lower_apr <=
+    0.
     """
     if horizon_days < 1:
         raise InvariantBroken(f"a forecast looks at least one day ahead, got horizon_days {horizon_days}")
@@ -57,15 +62,17 @@ def forecast_aprs(
 
 def _with_model(baseline: Forecast, pooled: PooledForecast | None, aprs: FloatArray) -> Forecast:
     """A young or stale series keeps its baseline, and so does one whose last reading is a spike."""
-    if pooled is None or baseline.model == NAIVE_MODEL or cut_spikes(aprs)[-1] != aprs[-1]:
+    if pooled is None or _is_thin(aprs) or _is_spike(aprs):
         return baseline
+    blend = pooled.blend
+    is_scored = blend.persistence_error > 0  # not so for NaN: nothing was proven and persistence speaks
     return baseline.model_copy(
         update={
             "expected_apr": pooled.rate,
             "lower_apr": pooled.lower,
             "upper_apr": pooled.upper,
-            "model": pooled.blend.name,
-            "error_over_persistence": pooled.blend.error / pooled.blend.persistence_error,
+            "model": blend.name,
+            "error_over_persistence": blend.error / blend.persistence_error if is_scored else None,
         }
     )
 
@@ -107,16 +114,15 @@ def _forecast(strategy: str, aprs: FloatArray, horizon_days: int, confidence: fl
     known = np.flatnonzero(~np.isnan(aprs))
     if not known.size:
         return None
-    is_stale = aprs.size - 1 - int(known[-1]) > STALE_DAYS
     levels = average_levels(aprs)
     last, average = float(aprs[known[-1]]), float(levels[-1])
-    if known.size < MIN_SAMPLE_DAYS or is_stale:
+    if _is_thin(aprs):
         expected = last
         lower, upper, model = min(0.0, expected), 2.0 * abs(expected) + NAIVE_MARGIN_APR, NAIVE_MODEL
     else:
-        expected = average
-        lower, upper = _interval(expected, _past_errors(aprs, levels, horizon_days), confidence)
-        model = AVERAGE_MODEL
+        model, errors = _better(aprs, levels, horizon_days)
+        expected = last if model == NAIVE_MODEL else average
+        lower, upper = _interval(expected, errors, confidence)
     return Forecast(
         strategy=strategy,
         horizon_days=horizon_days,
@@ -129,6 +135,29 @@ def _forecast(strategy: str, aprs: FloatArray, horizon_days: int, confidence: fl
         persistence_apr=last,
         average_apr=average,
     )
+
+
+def _is_thin(aprs: FloatArray) -> bool:
+    """Too young or too stale for any model."""
+    known = np.flatnonzero(~np.isnan(aprs))
+    return known.size < MIN_SAMPLE_DAYS or aprs.size - 1 - int(known[-1]) > STALE_DAYS
+
+
+def _is_spike(aprs: FloatArray) -> bool:
+    """Whether the newest reading was cut."""
+    newest = int(np.flatnonzero(~np.isnan(aprs))[-1])
+    window = aprs[max(newest - MEDIAN_WINDOW_DAYS + 1, 0) : newest + 1]
+    return bool(cut_spikes(window)[-1] != window[-1])
+
+
+def _better(aprs: FloatArray, levels: FloatArray, horizon_days: int) -> tuple[str, FloatArray]:
+    """Who erred less on the past, and its errors: the last rate on a tie or under MIN_RACED_DAYS, unless a spike."""
+    held = _past_errors(aprs, carry_forward(aprs), horizon_days)
+    averaged = _past_errors(aprs, levels, horizon_days)
+    is_raced = averaged.size >= MIN_RACED_DAYS
+    if _is_spike(aprs) or (is_raced and np.abs(averaged).mean() < np.abs(held).mean() * (1.0 - TIE)):
+        return AVERAGE_MODEL, averaged
+    return NAIVE_MODEL, held
 
 
 def _past_errors(aprs: FloatArray, levels: FloatArray, horizon_days: int) -> FloatArray:

@@ -24,7 +24,7 @@ VOLATILITY_DAYS: Final = 30
 
 
 class PooledForecast(NamedTuple):
-    """What the model says where it beat the baselines: fractions of one, and how much it saved on the past."""
+    """What the blend of the market's group says: fractions of one, and how much it saved on the past."""
 
     rate: float
     lower: float
@@ -35,11 +35,12 @@ class PooledForecast(NamedTuple):
 def pooled_forecasts(
     history: MarketHistory, catalog: Catalog, *, horizon_days: int, confidence: float
 ) -> Mapping[str, PooledForecast]:
-    """By strategy: the mean supply APR of the next horizon_days days, where the pooled model beat both baselines.
+    """By strategy: the mean supply APR of the next horizon_days days, as the walk would have said it.
 
     The model is trained REFITS times on the past and once on today's, judged on what came after each of the former.
-    Empty under MIN_HISTORY_DAYS days or MIN_READINGS readings; a strategy is missing when its group's model did not
-    save MIN_GAIN out of sample, without an interval, without a reading today, or with a rate below zero.
+    Where it did not save MIN_GAIN out of sample the baseline that the walk chose speaks (weight 0). Empty under
+    MIN_HISTORY_DAYS days or MIN_READINGS readings; a strategy is missing without an interval, without a reading today,
+    or with a rate below zero.
     """
     if not _is_enough(history):
         return {}
@@ -85,13 +86,14 @@ def _moves(prices: FloatArray) -> FloatArray:
 
 def _proven(trained: Trained, panel: RatePanel) -> Mapping[str, PooledForecast]:
     spoken, readings = forecast_today(trained, panel), panel["supply_apr"][-1]
-    is_known = ~np.isnan(spoken.modelled) & ~np.isnan(spoken.lower) & ~np.isnan(spoken.upper)
+    is_known = ~np.isnan(spoken.lower) & ~np.isnan(spoken.upper)
     found: dict[str, PooledForecast] = {}
     for row in np.flatnonzero(is_known & (readings[spoken.samples.market] >= 0)):
         market = int(spoken.samples.market[row])
         blend = trained.blends[panel.groups[market]]
-        if blend.weight:
-            found[panel.markets[market]] = PooledForecast(
-                float(spoken.rates[row]), float(spoken.lower[row]), float(spoken.upper[row]), blend
-            )
+        if blend.weight and np.isnan(spoken.modelled[row]):
+            continue
+        found[panel.markets[market]] = PooledForecast(
+            float(spoken.rates[row]), float(spoken.lower[row]), float(spoken.upper[row]), blend
+        )
     return found
