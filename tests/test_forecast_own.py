@@ -96,6 +96,26 @@ def test_stable_tokens_are_one_group_and_other_tokens_their_own() -> None:
         assert group == ("stable" if token.is_stable else token.id)
 
 
+def test_supplies_in_dollars_and_utilization_reach_the_panel() -> None:
+    strategy = CATALOG.strategies[0]
+    token = CATALOG.token(strategy.token)
+    base = 5e6 * 10.0**token.decimals
+    told = make_history(
+        CATALOG,
+        days=2,
+        supplied={strategy.id: [base, None]},
+        utilizations={strategy.id: [0.8, None]},
+        prices={token.id: [2.0, 2.0]},
+    )
+
+    panel = own_panel(told, CATALOG)
+
+    market = panel.markets.index(strategy.id)
+    assert panel["supplied_usd"][:, market] == pytest.approx([1e7, np.nan], nan_ok=True)
+    assert panel["utilization"][:, market] == pytest.approx([0.8, np.nan], nan_ok=True)
+    assert np.isnan(np.delete(panel["supplied_usd"], market, axis=1)).all()
+
+
 def test_panel_without_any_series_is_empty() -> None:
     panel = own_panel(history(20).model_copy(update={"supply_apr": ()}), CATALOG)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -58,18 +58,24 @@ def own_panel(history: MarketHistory, catalog: Catalog) -> RatePanel:
     strategies = tuple(sorted(series.subject for series in history.supply_apr if series.subject in known))
     tokens = [catalog.token(catalog.strategy(strategy).token) for strategy in strategies]
     days = len(history.days)
-    empty = np.empty((days, 0))
-    rates = [series_of(history.supply_apr, strategy, days) for strategy in strategies]
-    moves = [_moves(series_of(history.price_usd, token.id, days)) for token in tokens]
+    prices = _side_by_side([series_of(history.price_usd, token.id, days) for token in tokens], days)
+    supplied = _side_by_side([series_of(history.supplied, strategy, days) for strategy in strategies], days)
+    moves = _side_by_side([_moves(own) for own in prices.T], days)
     return RatePanel(
         days=np.array([day.date() for day in history.days], dtype="datetime64[D]"),
         markets=strategies,
         groups=tuple("stable" if token.is_stable else token.id for token in tokens),
         readings={
-            "supply_apr": np.column_stack(rates) if rates else empty,
-            "price_volatility": rolling_deviation(np.column_stack(moves), VOLATILITY_DAYS) if moves else empty,
+            "supply_apr": _side_by_side([series_of(history.supply_apr, own, days) for own in strategies], days),
+            "utilization": _side_by_side([series_of(history.utilization, own, days) for own in strategies], days),
+            "supplied_usd": supplied * prices / np.array([10.0**token.decimals for token in tokens]),
+            "price_volatility": rolling_deviation(moves, VOLATILITY_DAYS) if strategies else moves,
         },
     )
+
+
+def _side_by_side(columns: Sequence[FloatArray], days: int) -> FloatArray:
+    return np.column_stack(columns) if columns else np.empty((days, 0))
 
 
 def _is_enough(history: MarketHistory) -> bool:
