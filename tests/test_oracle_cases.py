@@ -40,6 +40,15 @@ def test_a_decimal_that_equals_the_chain_id_passes_no_allowlist(base, place):
     assert (judge(planted).allowed, [denial.code for denial in verdict.denials]) == (False, ["evidence_invalid"])
 
 
+def test_a_heartbeat_of_a_million_years_is_judged_like_any_other():
+    evidence = bases()["leave in two swaps, pinned, plain"]
+    patient = tuple(changed(token, feed_heartbeat_seconds=10**15) for token in evidence.catalog.tokens)
+
+    found = compare(changed(evidence, catalog=changed(evidence.catalog, tokens=patient)), check)
+
+    assert (found.outcome, found.judgement.is_exit) == (Outcome.AGREES, True)
+
+
 def test_a_check_that_falls_into_the_membership_trap_is_found():
     evidence = bases()[ENTRY]
     planted = changed(evidence, batch=changed(evidence.batch, chain_id=Decimal(evidence.batch.chain_id)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from unicodedata import category, normalize
@@ -12,7 +11,7 @@ from domain.market import Token
 from domain.verdict import Approval, ApprovalStatus, Economics
 from tests.oracle.actions import Action
 from tests.oracle.book import Facts
-from tests.oracle.exact import BPS, Measure, Rational, money, pair_of_statistic, unit_price
+from tests.oracle.exact import BPS, MICROSECONDS, Measure, Rational, age, money, pair_of_statistic, unit_price
 from tests.oracle.remembered import digest_of_plan
 from tests.oracle.sheet import Sheet, plus
 
@@ -104,9 +103,9 @@ def _healthy(facts: Facts, token: Token) -> Decimal | None:
     told = [price for price in facts.prices.get(token.id, []) if price.source == "oracle"]
     if not told:
         return None
-    policy, age = facts.evidence.policy, facts.evidence.now - told[0].observed_at
+    policy, passed = facts.evidence.policy, age(facts.evidence.now, told[0].observed_at)
     oldest = token.feed_heartbeat_seconds + policy.freshness.max_price_age_over_heartbeat_seconds
-    if not timedelta(seconds=-15) <= age <= timedelta(seconds=oldest):
+    if passed is None or passed > oldest * MICROSECONDS:
         return None
     off = abs(Fraction(told[0].price_usd) - 1) * BPS
     is_off = token.is_stable and off > policy.mitigation.max_peg_deviation_bps
