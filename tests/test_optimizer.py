@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.errors import Infeasible, InvariantBroken, StaleOrDisputed
 from tests.builders import make_rate
 from tests.builders_optimizer import cap, cash, line, problem
-from tools.allocation_lines import AMOUNTS, StrategyLine
+from tools.allocation_lines import AMOUNTS, Cap, StrategyLine
 from tools.optimizer import Solution, optimize
 from tools.rate_impact import EarningCurve, concave_envelope, curve_supply_apr, diluted_apr, earning_curve, tent
 from tools.solvers.linear_program import LinearProgram
@@ -152,6 +152,13 @@ def test_lines_that_share_a_name_are_refused() -> None:
         problem([line("b", 0.03), line("a", 0.03), line("a", 0.05)], [cash("usdc", 1.0)])
     with pytest.raises(InvariantBroken, match="cash of an allocation must name usdc once, it stands there 2 times"):
         problem([line("a", 0.03)], [cash("usdc", 0.5), cash("usdc", 0.5)])
+
+
+def test_cap_on_a_line_that_is_not_there_is_refused() -> None:
+    strange = Cap(name="aave", strategies={"b": 1.0}, tokens={}, limit=0.5)
+
+    with pytest.raises(InvariantBroken, match="cap aave of an allocation names b, which is no line of it"):
+        problem([line("a", 0.03)], [cash("usdc", 1.0)], caps=(strange,))
 
 
 def test_problem_without_its_reserve_is_refused() -> None:

@@ -112,6 +112,11 @@ def test_matrix_with_a_hole_is_refused(weigh: Callable[[FloatArray], FloatArray]
         weigh(np.array([[1.0, np.nan], [np.nan, 1.0]]))
 
 
+def test_contributions_of_a_hole_are_refused() -> None:
+    with pytest.raises(StaleOrDisputed, match="weights, entry 1: nan"):
+        risk_contributions(np.eye(2), np.array([1.0, np.nan]))
+
+
 def test_strategies_that_offset_each_other_have_no_risk_to_share() -> None:
     with pytest.raises(StaleOrDisputed, match="offset each other"):
         risk_parity(np.array([[1.0, -1.0], [-1.0, 1.0]]))

@@ -95,5 +95,9 @@ class AllocationProblem:
                 raise InvariantBroken(f"{field} of an allocation must name {name} once, it stands there {count} times")
         if self.reserve_token not in names["cash"]:
             raise InvariantBroken(f"cash of an allocation must list the reserve token {self.reserve_token}")
+        for cap in self.caps:
+            strange = sorted({*cap.strategies} - {*names["strategies"]} | {*cap.tokens} - {*names["cash"]})
+            if strange:
+                raise InvariantBroken(f"cap {cap.name} of an allocation names {strange[0]}, which is no line of it")
         lines = len(self.strategies) + len(self.cash)
         require_shape("scenarios", self.scenarios, (len(self.scenarios), lines))

@@ -49,7 +49,12 @@ def risk_parity(covariance: FloatArray, budgets: FloatArray | None = None) -> Fl
 
 
 def risk_contributions(covariance: FloatArray, weights: FloatArray) -> FloatArray:
-    """Shares of the variance, shape (n,), adding up to one; Euler's theorem. All zero when nothing varies."""
+    """Shares of the variance, shape (n,), adding up to one; Euler's theorem. All zero when nothing varies.
+
+    Raises StaleOrDisputed for NaN or an infinity, naming its place.
+    """
+    require_finite("covariance", covariance)
+    require_finite("weights", weights)
     marginal = covariance @ weights
     variance = float(weights @ marginal)
     return np.asarray(weights * marginal / variance) if variance > 0 else np.zeros_like(weights)
